@@ -1,0 +1,104 @@
+//! How long do G.711 and a level take for one 20 ms frame (160 samples) and for one second (8,000)?
+//!
+//! Beside our kernels: a look-up table in Rust, and the crate `audio-codec-algorithms`. `g711_spandsp.sh` measures
+//! spandsp, where it is installed.
+
+use std::hint::black_box;
+
+use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::g711::{Kernel, alaw_to_sample, sample_to_alaw, sample_to_ulaw, ulaw_to_sample};
+use talkpath::audio::level::Level;
+
+const LENGTHS: [usize; 2] = [160, 8_000];
+
+fn decode(c: &mut Criterion) {
+    type Law = (&'static str, Encoding, fn(Kernel, &[u8], &mut [i16]), fn(u8) -> i16, fn(u8) -> i16);
+    let laws: [Law; 2] = [
+        ("ulaw", Encoding::Ulaw, Kernel::decode_ulaw, ulaw_to_sample, decode_ulaw),
+        ("alaw", Encoding::Alaw, Kernel::decode_alaw, alaw_to_sample, decode_alaw),
+    ];
+    for (law, encoding, kernel_decode, ours, theirs) in laws {
+        let mut group = c.benchmark_group(format!("decode {law}"));
+        let table: [i16; 256] = std::array::from_fn(|byte| ours(byte as u8));
+        for len in LENGTHS {
+            let bytes: Vec<u8> = noise(len).iter().map(|&sample| (sample >> 3) as u8).collect();
+            let mut out = vec![0; len];
+            group.throughput(Throughput::Elements(len as u64));
+            group.bench_function(BenchmarkId::new("talkpath", len), |b| {
+                b.iter(|| encoding.decode_into(black_box(&bytes), black_box(&mut out)));
+            });
+            for kernel in Kernel::available() {
+                group.bench_function(BenchmarkId::new(kernel.name(), len), |b| {
+                    b.iter(|| kernel_decode(kernel, black_box(&bytes), black_box(&mut out)));
+                });
+            }
+            group.bench_function(BenchmarkId::new("table", len), |b| {
+                b.iter(|| map(black_box(&bytes), black_box(&mut out), |byte| table[usize::from(byte)]));
+            });
+            group.bench_function(BenchmarkId::new("audio-codec-algorithms", len), |b| {
+                b.iter(|| map(black_box(&bytes), black_box(&mut out), theirs));
+            });
+        }
+    }
+}
+
+fn encode(c: &mut Criterion) {
+    type Law = (&'static str, Encoding, fn(Kernel, &[i16], &mut [u8]), fn(i16) -> u8, fn(i16) -> u8);
+    let laws: [Law; 2] = [
+        ("ulaw", Encoding::Ulaw, Kernel::encode_ulaw, sample_to_ulaw, encode_ulaw),
+        ("alaw", Encoding::Alaw, Kernel::encode_alaw, sample_to_alaw, encode_alaw),
+    ];
+    for (law, encoding, kernel_encode, ours, theirs) in laws {
+        let mut group = c.benchmark_group(format!("encode {law}"));
+        // By the 14 highest bits, which decide in both laws.
+        let table: Vec<u8> = (0..16_384_u16).map(|top| ours((top << 2) as i16)).collect();
+        for len in LENGTHS {
+            let samples = noise(len);
+            let mut out = vec![0; len];
+            group.throughput(Throughput::Elements(len as u64));
+            group.bench_function(BenchmarkId::new("talkpath", len), |b| {
+                b.iter(|| encoding.encode_into(black_box(&samples), black_box(&mut out)));
+            });
+            for kernel in Kernel::available() {
+                group.bench_function(BenchmarkId::new(kernel.name(), len), |b| {
+                    b.iter(|| kernel_encode(kernel, black_box(&samples), black_box(&mut out)));
+                });
+            }
+            group.bench_function(BenchmarkId::new("table", len), |b| {
+                b.iter(|| map(black_box(&samples), black_box(&mut out), |s| table[usize::from(s as u16 >> 2)]));
+            });
+            group.bench_function(BenchmarkId::new("audio-codec-algorithms", len), |b| {
+                b.iter(|| map(black_box(&samples), black_box(&mut out), theirs));
+            });
+        }
+    }
+}
+
+fn level(c: &mut Criterion) {
+    let mut group = c.benchmark_group("level");
+    for len in LENGTHS {
+        let samples = noise(len);
+        group.throughput(Throughput::Elements(len as u64));
+        group.bench_function(BenchmarkId::new("talkpath", len), |b| b.iter(|| Level::measure(black_box(&samples))));
+    }
+}
+
+fn map<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = convert(*from));
+}
+
+/// Samples over the whole range, which no branch predictor learns.
+fn noise(len: usize) -> Vec<i16> {
+    let mut state = 1_u32;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as i16
+        })
+        .collect()
+}
+
+criterion_group!(benches, decode, encode, level);
+criterion_main!(benches);

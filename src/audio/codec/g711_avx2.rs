@@ -1,0 +1,232 @@
+//! G.711 on AVX2: 32 values at a time, three to four times as fast as what the compiler makes of the portable kernel.
+//!
+//! The arithmetic is the one that `g711.rs` explains. [`Avx2`] is the proof that the CPU has the instructions; nothing
+//! outside this file is unsafe. It owns no choice: [`Kernel`](super::g711::Kernel) decides when to use it.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::g711::{ALAW_LINEAR, ALAW_ORIGIN, ULAW_BIAS, ULAW_MAX, ULAW_ORIGIN};
+
+/// Proof that this CPU has AVX2: only [`Avx2::detect`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// Checks the CPU; the standard library keeps the answer.
+    #[inline]
+    pub(super) fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+
+    pub(super) fn decode_ulaw(self, bytes: &[u8], out: &mut [i16]) {
+        // SAFETY: `self` exists, so the CPU has AVX2.
+        unsafe { decode::<false>(bytes, out) }
+    }
+
+    pub(super) fn decode_alaw(self, bytes: &[u8], out: &mut [i16]) {
+        // SAFETY: `self` exists, so the CPU has AVX2.
+        unsafe { decode::<true>(bytes, out) }
+    }
+
+    pub(super) fn encode_ulaw(self, samples: &[i16], out: &mut [u8]) {
+        // SAFETY: `self` exists, so the CPU has AVX2.
+        unsafe { encode::<ULAW>(samples, out) }
+    }
+
+    pub(super) fn encode_ulaw_g191(self, samples: &[i16], out: &mut [u8]) {
+        // SAFETY: `self` exists, so the CPU has AVX2.
+        unsafe { encode::<ULAW_G191>(samples, out) }
+    }
+
+    pub(super) fn encode_alaw(self, samples: &[i16], out: &mut [u8]) {
+        // SAFETY: `self` exists, so the CPU has AVX2.
+        unsafe { encode::<ALAW>(samples, out) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn decode<const A: bool>(bytes: &[u8], out: &mut [i16]) {
+    let (blocks, rest) = bytes.as_chunks::<LANES>();
+    for (block, out) in blocks.iter().zip(out.as_chunks_mut().0) {
+        decode_block::<A>(block, out);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    // The last whole block that fits, some of it for the second time, is cheaper than single values.
+    if let (Some(block), Some(out)) = (bytes.last_chunk(), out.last_chunk_mut()) {
+        decode_block::<A>(block, out);
+    } else {
+        let (mut block, mut decoded) = ([0; LANES], [0; LANES]);
+        block[..rest.len()].copy_from_slice(rest);
+        decode_block::<A>(&block, &mut decoded);
+        out.copy_from_slice(&decoded[..rest.len()]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn encode<const LAW: u8>(samples: &[i16], out: &mut [u8]) {
+    let (blocks, rest) = samples.as_chunks::<LANES>();
+    for (block, out) in blocks.iter().zip(out.as_chunks_mut().0) {
+        encode_block::<LAW>(block, out);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    if let (Some(block), Some(out)) = (samples.last_chunk(), out.last_chunk_mut()) {
+        encode_block::<LAW>(block, out);
+    } else {
+        let (mut block, mut encoded) = ([0; LANES], [0; LANES]);
+        block[..rest.len()].copy_from_slice(rest);
+        encode_block::<LAW>(&block, &mut encoded);
+        out.copy_from_slice(&encoded[..rest.len()]);
+    }
+}
+
+/// Decodes 32 bytes: two table look-ups in registers, and one multiply-add that applies segment, bias and sign.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn decode_block<const A: bool>(bytes: &[u8; LANES], out: &mut [i16; LANES]) {
+    let tables = if A { &ALAW_TABLES } else { &ULAW_TABLES };
+    let (mantissa, scale) = (both_lanes(&tables.mantissa), both_lanes(&tables.scale));
+    // SAFETY: the array is 32 bytes long, and the load needs no alignment.
+    let code = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
+    // Unpacking works within 128-bit lanes: with the quarters in the order 0, 2, 1, 3 its results come out in order.
+    let code = _mm256_permute4x64_epi64::<0b11_01_10_00>(code);
+    let segment = _mm256_and_si256(_mm256_srli_epi16::<4>(code), _mm256_set1_epi8(7));
+    let scale = _mm256_shuffle_epi8(scale, segment);
+    let mantissa = _mm256_shuffle_epi8(mantissa, _mm256_and_si256(code, _mm256_set1_epi8(15)));
+    // The highest bit set is positive in G.711 and negative here; the tables hold negated mantissas. `| 1` keeps byte 0
+    // from becoming a zero factor.
+    let sign = _mm256_or_si256(code, _mm256_set1_epi8(1));
+    let mantissa = _mm256_sign_epi8(mantissa, sign);
+    let unit = _mm256_sign_epi8(_mm256_set1_epi8(1), sign);
+    let bias = if A { _mm256_shuffle_epi8(both_lanes(&ALAW_BIAS), segment) } else { _mm256_set1_epi8(ULAW_BIAS as i8) };
+
+    let low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(scale, bias), _mm256_unpacklo_epi8(mantissa, unit));
+    let high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(scale, bias), _mm256_unpackhi_epi8(mantissa, unit));
+    let (low, high) = if A {
+        (_mm256_slli_epi16::<3>(low), _mm256_slli_epi16::<3>(high))
+    } else {
+        (_mm256_slli_epi16::<2>(low), _mm256_slli_epi16::<2>(high))
+    };
+    let out = out.as_mut_ptr().cast::<__m256i>();
+    // SAFETY: the array holds 32 samples, which are two registers of 32 bytes; the stores need no alignment.
+    unsafe {
+        _mm256_storeu_si256(out, low);
+        _mm256_storeu_si256(out.add(1), high);
+    }
+}
+
+/// Encodes 32 samples.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn encode_block<const LAW: u8>(samples: &[i16; LANES], out: &mut [u8; LANES]) {
+    let samples = samples.as_ptr().cast::<__m256i>();
+    // SAFETY: the array holds 32 samples, which are two registers of 32 bytes; the loads need no alignment.
+    let (low, high) = unsafe { (_mm256_loadu_si256(samples), _mm256_loadu_si256(samples.add(1))) };
+    let code = _mm256_packus_epi16(encode_half::<LAW>(low), encode_half::<LAW>(high));
+    let sign = _mm256_packs_epi16(low, high);
+    // The code has its highest bit set; both laws want it clear for negative samples.
+    let byte = if LAW == ALAW {
+        let sign = _mm256_and_si256(sign, _mm256_set1_epi8(i8::MIN));
+        _mm256_xor_si256(_mm256_xor_si256(code, _mm256_set1_epi8(0x55)), sign)
+    } else {
+        _mm256_xor_si256(code, _mm256_or_si256(sign, _mm256_set1_epi8(0x7f)))
+    };
+    // Packing works within 128-bit lanes and leaves the quarters in the order 0, 2, 1, 3.
+    let byte = _mm256_permute4x64_epi64::<0b11_01_10_00>(byte);
+    // SAFETY: the array is 32 bytes long, and the store needs no alignment.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), byte) };
+}
+
+/// Finds segment and mantissa of 16 samples: a byte each, with the highest bit set, before the law's inversion.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn encode_half<const LAW: u8>(sample: __m256i) -> __m256i {
+    let ones_complement = _mm256_xor_si256(sample, _mm256_srai_epi16::<15>(sample));
+    if LAW == ALAW {
+        let magnitude = _mm256_srli_epi16::<3>(ones_complement);
+        let linear = _mm256_min_epi16(_mm256_srli_epi16::<1>(magnitude), set16(ALAW_LINEAR / 2));
+        let top = float_top(_mm256_max_epi16(magnitude, set16(ALAW_LINEAR)));
+        _mm256_add_epi16(_mm256_sub_epi16(top, set16(ALAW_ORIGIN - 128)), linear)
+    } else {
+        let magnitude = if LAW == ULAW_G191 {
+            _mm256_srli_epi16::<2>(ones_complement)
+        } else {
+            _mm256_abs_epi16(_mm256_srai_epi16::<2>(sample))
+        };
+        let magnitude = _mm256_add_epi16(_mm256_min_epi16(magnitude, set16(ULAW_MAX)), set16(ULAW_BIAS));
+        _mm256_sub_epi16(float_top(magnitude), set16(ULAW_ORIGIN - 128))
+    }
+}
+
+/// The exponent and the four highest mantissa bits of 16 positive integers, each as a float.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn float_top(magnitude: __m256i) -> __m256i {
+    let even = _mm256_and_si256(magnitude, _mm256_set1_epi32(0xffff));
+    let odd = _mm256_srli_epi32::<16>(magnitude);
+    let even = _mm256_castps_si256(_mm256_cvtepi32_ps(even));
+    let odd = _mm256_castps_si256(_mm256_cvtepi32_ps(odd));
+    // 19 bits down for both; the odd ones then go 16 up again, to where they came from.
+    _mm256_blend_epi16::<0b1010_1010>(_mm256_srli_epi32::<19>(even), _mm256_srli_epi32::<3>(odd))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn set16(value: i32) -> __m256i {
+    _mm256_set1_epi16(value as i16)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn both_lanes(table: &[i8; 16]) -> __m256i {
+    // SAFETY: the array is 16 bytes long, and the load needs no alignment.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+}
+
+/// What a decoder looks up in registers, by the low and by the high half of the byte on the wire.
+struct Tables {
+    /// `-(2m + 33)`, by the low four bits.
+    mantissa: [i8; 16],
+    /// Two to the segment, unsigned, by the next three.
+    scale: [i8; 16],
+}
+
+const ULAW_TABLES: Tables = tables(0x0f, 7, false);
+const ALAW_TABLES: Tables = tables(0x05, 5, true);
+
+/// By an A-law byte's segment bits: in segment 0 the leading one, 32, is taken off again.
+const ALAW_BIAS: [i8; 16] = {
+    let mut bias = [0; 16];
+    bias[5] = 32;
+    bias
+};
+
+/// Undoes the wire's inversions (`low` of the mantissa, `high` of the segment) in the tables instead of in the data.
+const fn tables(low: usize, high: usize, shared_first: bool) -> Tables {
+    let mut tables = Tables { mantissa: [0; 16], scale: [0; 16] };
+    let mut i = 0;
+    while i < 16 {
+        tables.mantissa[i] = -(2 * (i ^ low) as i8 + 33);
+        i += 1;
+    }
+    let mut i = 0;
+    while i < 8 {
+        let segment = i ^ high;
+        let shift = if shared_first { segment.saturating_sub(1) } else { segment };
+        tables.scale[i] = (1_u8 << shift) as i8;
+        i += 1;
+    }
+    tables
+}
+
+/// Values that a block holds.
+const LANES: usize = 32;
+
+const ULAW: u8 = 0;
+const ULAW_G191: u8 = 1;
+const ALAW: u8 = 2;
