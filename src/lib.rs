@@ -2,6 +2,7 @@
 
 pub mod audio;
 pub mod error;
+pub mod protocol;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,6 @@
+//! Bytes in, messages out, and back: the wire formats that talkpath speaks.
+//!
+//! Nothing here knows a session, a socket or a clock; a decoder is fed whatever the network gave, in whatever pieces.
+
+pub mod audiosocket;
+pub mod call_id;
