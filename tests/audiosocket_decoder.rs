@@ -1,4 +1,5 @@
 //! The AudioSocket decoder says the same whatever pieces a stream comes in, and takes any bytes without harm.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
 use talkpath::audio::frame::SampleRate;

@@ -187,14 +187,7 @@ impl Decoder {
     /// Makes a decoder for a new connection: its first message must be an id.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            buffer: Box::new([0; _]),
-            buffered: 0,
-            state: State::Header,
-            has_id: false,
-            skipped: 0,
-            unknown_run: 0,
-        }
+        Self { buffer: Box::new([0; _]), buffered: 0, state: State::Header, has_id: false, skipped: 0, unknown_run: 0 }
     }
 
     /// Takes bytes off the front of `input` and returns the next message; nothing once all of `input` was taken.
