@@ -2,6 +2,7 @@
 //!
 //! Everything here works on 16-bit mono samples in the machine's order; bytes and wire formats end in [`codec`].
 
+pub mod audioop;
 pub mod codec;
 pub mod frame;
 pub mod level;
