@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod error;
 pub mod protocol;
+pub mod session;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,347 @@
+//! The state machines of one call: what is heard, what is said, and who interrupts whom.
+//!
+//! A session has two ends. The **media end**, [`Session`], is driven by whoever owns the clock and the socket: it takes
+//! [`Input`]s, and answers with [`Output`]s. The **agent end**, [`Agent`], is what Python, C or a provider holds. Rings
+//! without locks join them, so neither ever waits for the other; an interruption is one compare-and-swap, and exact.
+//!
+//! Nothing here reads a clock, opens a socket or starts a thread: `now` is passed in, and a test runs an hour's call in a
+//! second.
+//!
+//! # Drain
+//! After each [`Session::handle_input`], and whenever the last [`Output::Timeout`] is due, call
+//! [`Session::poll_output`] until it answers [`Output::Timeout`] or [`Output::Ended`].
+//!
+//! # Pacing
+//! From the first frame to the end, one frame goes out each packet time, silence if there is nothing to say. A late
+//! driver gets the frame at once, and the next is due one packet time after the missed deadline. Up to
+//! three missed frames are caught up; what is beyond that is skipped and counted, and nothing queued is lost by it.
+
+mod agent;
+mod barge_in;
+mod config;
+mod event;
+mod inbound;
+mod outbound;
+mod position;
+mod shared;
+mod stats;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringbuf::traits::{Producer, Split};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
+pub use agent::{Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, HeardFrame, Written};
+pub use config::{BargeInConfig, Config, VadConfig};
+pub use event::{EndReason, Event, InterruptCause};
+pub use position::{Certainty, Receipt, Segment};
+pub use shared::WireFormat;
+pub use stats::{LatenessHistogram, Stats};
+
+use crate::Timestamp;
+use crate::audio::codec::Encoding;
+use crate::audio::frame::SampleRate;
+use crate::audio::level::Level;
+use barge_in::BargeIn;
+use event::Notice;
+use inbound::Inbound;
+use outbound::Outbound;
+use shared::{HangupRequest, Shared};
+use stats::{add64, bump32};
+
+/// What comes from the wire.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// One message of audio, of any length.
+    Audio {
+        /// How the payload is encoded.
+        encoding: Encoding,
+        /// Its sample rate.
+        rate: SampleRate,
+        /// The payload.
+        payload: &'a [u8],
+    },
+    /// A key that the caller pressed.
+    Dtmf(char),
+    /// The transport is gone, or must go.
+    Ended(EndReason),
+}
+
+/// What the driver is to do.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// The wire's format is known: [`Session::take_agent`] has the agent's end now.
+    Started,
+    /// Send this frame now.
+    Transmit {
+        /// How the payload is encoded.
+        encoding: Encoding,
+        /// Its sample rate.
+        rate: SampleRate,
+        /// The payload: exactly one packet time.
+        payload: &'a [u8],
+        /// When it was due.
+        due: Timestamp,
+    },
+    /// The agent's end has something new; wake it, once a pass is enough.
+    Wake,
+    /// The agent wants the call to end: tell the far end, then close.
+    Hangup,
+    /// The session is over, and this was its last output.
+    Ended(EndReason),
+    /// Nothing until then, unless something comes from the wire.
+    Timeout(Timestamp),
+}
+
+/// The media end of one call.
+pub struct Session {
+    config: Config,
+    /// When the next frame is due.
+    due: Timestamp,
+    began: Timestamp,
+    /// `None` until the wire's format is known.
+    call: Option<Call>,
+    agent: Option<Agent>,
+    payload: Vec<u8>,
+    started: bool,
+    wake: bool,
+    ending: Ending,
+}
+
+/// A call whose format is known.
+struct Call {
+    shared: Arc<Shared>,
+    inbound: Inbound,
+    outbound: Outbound,
+    barge_in: BargeIn,
+    notices: NoticeWriter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// The far end is to be told, then it is over.
+    Hangup(EndReason),
+    /// Over, but the driver does not know yet.
+    Due(EndReason),
+    Over(EndReason),
+}
+
+/// The agent's end of the ring of notices.
+type NoticeReader = HeapCons<Notice>;
+
+/// The media end's writer of notices: a slow reader loses some, and is told how many.
+struct NoticeWriter {
+    ring: HeapProd<Notice>,
+    shared: Arc<Shared>,
+    fresh: bool,
+}
+
+impl Session {
+    /// Makes the media end of a call whose first frame is due at `now`.
+    #[must_use]
+    pub fn new(config: Config, now: Timestamp) -> Self {
+        Self {
+            config,
+            due: now,
+            began: now,
+            call: None,
+            agent: None,
+            payload: Vec::new(),
+            started: false,
+            wake: false,
+            ending: Ending::No,
+        }
+    }
+
+    /// Takes what came from the wire.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Timestamp) {
+        if !matches!(self.ending, Ending::No | Ending::Hangup(_)) {
+            return;
+        }
+        match input {
+            Input::Audio { encoding, rate, payload } => {
+                let call = match &mut self.call {
+                    Some(call) => call,
+                    None => self.start(encoding, rate),
+                };
+                call.hear(encoding, rate, payload, now);
+                self.wake = true;
+            }
+            Input::Dtmf(digit) => {
+                let call = match &mut self.call {
+                    Some(call) => call,
+                    None => self.start(Encoding::Slin, SampleRate::HZ_8000),
+                };
+                let position = call.inbound.position();
+                call.notices.push(Notice::Dtmf { digit, position });
+                self.wake = true;
+            }
+            Input::Ended(reason) => self.end(reason),
+        }
+    }
+
+    /// Says what to do next; see the module's head for how often to ask.
+    pub fn poll_output(&mut self, now: Timestamp) -> Output<'_> {
+        if self.call.is_none() && self.ending == Ending::No && now.since(self.began) >= FORMAT_WAIT {
+            self.start(Encoding::Slin, SampleRate::HZ_8000);
+        }
+        if std::mem::take(&mut self.started) {
+            return Output::Started;
+        }
+        match self.ending {
+            Ending::No => {}
+            Ending::Hangup(reason) => {
+                self.end(reason);
+                return Output::Hangup;
+            }
+            Ending::Due(reason) => {
+                self.ending = Ending::Over(reason);
+                return Output::Ended(reason);
+            }
+            Ending::Over(reason) => return Output::Ended(reason),
+        }
+        if now >= self.due {
+            return self.transmit(now);
+        }
+        let fresh = self.call.as_mut().is_some_and(|call| std::mem::take(&mut call.notices.fresh));
+        if std::mem::take(&mut self.wake) | fresh {
+            return Output::Wake;
+        }
+        self.obey_hangup();
+        if self.ending != Ending::No {
+            return self.poll_output(now);
+        }
+        Output::Timeout(self.due)
+    }
+
+    /// The agent's end; `Some` once, after [`Output::Started`].
+    pub fn take_agent(&mut self) -> Option<Agent> {
+        self.agent.take()
+    }
+
+    /// The call's counters now; zeros before it has started.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.call.as_ref().map(|call| call.shared.stats()).unwrap_or_default()
+    }
+
+    /// Makes both ends, now that the wire's format is known. This is the one place where a session allocates.
+    fn start(&mut self, encoding: Encoding, rate: SampleRate) -> &mut Call {
+        let output_rate = self.config.output_rate.unwrap_or(rate);
+        let format = WireFormat { encoding, input_rate: rate, output_rate };
+        let shared = Shared::new(format, self.config.barge_in.automatic);
+        let (ring, reader) = HeapRb::new(MAX_NOTICES).split();
+        let mut notices = NoticeWriter { ring, shared: Arc::clone(&shared), fresh: false };
+        notices.push(Notice::Started { encoding, rate });
+        let (inbound, inbound_rings) = Inbound::new(Arc::clone(&shared), &self.config);
+        let (outbound, outbound_rings) = Outbound::new(Arc::clone(&shared), &self.config);
+        self.agent = Some(Agent::new(&shared, &self.config, inbound_rings, outbound_rings, reader));
+        let barge_in = BargeIn::new(self.config.barge_in.clone());
+        self.payload.reserve(output_rate.samples_in(self.config.ptime) * encoding.bytes_per_sample());
+        self.started = true;
+        self.call.insert(Call { shared, inbound, outbound, barge_in, notices })
+    }
+
+    /// Makes the frame that is due.
+    fn transmit(&mut self, now: Timestamp) -> Output<'_> {
+        let ptime = self.config.ptime;
+        let lateness = now.since(self.due);
+        let mut missed = 0;
+        if lateness > CATCH_UP * ptime {
+            missed = (lateness.as_micros() / ptime.as_micros()) as u32;
+            self.due = self.due + missed * ptime;
+        }
+        let due = self.due;
+        self.due = due + ptime;
+        let (encoding, rate) = match &mut self.call {
+            None => {
+                let rate = self.config.output_rate.unwrap_or(SampleRate::HZ_8000);
+                self.payload.clear();
+                self.payload.resize(rate.samples_in(ptime) * Encoding::Slin.bytes_per_sample(), 0);
+                (Encoding::Slin, rate)
+            }
+            Some(call) => {
+                let counters = &call.shared.counters;
+                counters.record_lateness(lateness);
+                add64(&counters.missed_ticks, u64::from(missed));
+                call.speak(now, &mut self.payload);
+                (call.shared.format.encoding, call.shared.format.output_rate)
+            }
+        };
+        self.obey_hangup();
+        Output::Transmit { encoding, rate, payload: &self.payload, due }
+    }
+
+    /// Does what the agent asked for, once it is time.
+    fn obey_hangup(&mut self) {
+        let Some(call) = &self.call else { return };
+        let reason = match call.shared.hangup_request() {
+            HangupRequest::None => return,
+            HangupRequest::AfterDrain if !call.outbound.is_silent() => return,
+            HangupRequest::AfterDrain | HangupRequest::Now => EndReason::AgentHangup,
+            HangupRequest::Failed => EndReason::HandlerFailed,
+        };
+        if self.ending == Ending::No {
+            self.ending = Ending::Hangup(reason);
+        }
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        self.ending = Ending::Due(reason);
+        if let Some(call) = &self.call {
+            call.shared.end(reason);
+        }
+    }
+}
+
+impl Call {
+    fn hear(&mut self, encoding: Encoding, rate: SampleRate, payload: &[u8], now: Timestamp) {
+        let Self { shared, inbound, outbound, barge_in, notices } = self;
+        let speaking = outbound.speaking_since();
+        let mut interrupt = false;
+        inbound.handle(encoding, rate, payload, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
+        if interrupt && shared.automatic_barge_in.load(std::sync::atomic::Ordering::Relaxed) {
+            outbound.interrupt(notices);
+        }
+    }
+
+    fn speak(&mut self, now: Timestamp, payload: &mut Vec<u8>) {
+        let counters = &self.shared.counters;
+        let agents = self.outbound.fill(now, &mut self.notices);
+        let frame = self.outbound.frame();
+        let level = Level::measure(frame).rms_dbfs();
+        self.barge_in.sent(level);
+        counters.set_output_level(level);
+        add64(&counters.frames_sent, 1);
+        if agents == 0 {
+            add64(&counters.silence_frames_sent, 1);
+        }
+        let encoding = self.shared.format.encoding;
+        payload.resize(frame.len() * encoding.bytes_per_sample(), 0);
+        // The room is exact, so this cannot fail.
+        let _ = encoding.encode_into(frame, payload);
+        let room = self.shared.wants_room.load(std::sync::atomic::Ordering::Relaxed);
+        if room && agents > 0 {
+            self.shared.wants_room.store(false, std::sync::atomic::Ordering::Relaxed);
+            self.notices.fresh = true;
+        }
+    }
+}
+
+impl NoticeWriter {
+    fn push(&mut self, notice: Notice) {
+        self.fresh = true;
+        if self.ring.try_push(notice).is_err() {
+            bump32(&self.shared.counters.events_lost);
+        }
+    }
+}
+
+/// How long the first audio is waited for before 8 kHz is assumed.
+const FORMAT_WAIT: Duration = Duration::from_millis(400);
+/// How many missed frames are caught up.
+const CATCH_UP: u32 = 3;
+/// How many events wait for an agent that does not read them.
+const MAX_NOTICES: usize = 128;

@@ -1,0 +1,114 @@
+//! A call without sockets or clocks: 20 ms a step, everything that was sent is kept.
+
+use std::f32::consts::TAU;
+use std::time::Duration;
+
+use talkpath::Timestamp;
+use talkpath::audio::codec::Encoding;
+use talkpath::audio::frame::SampleRate;
+use talkpath::session::{Agent, Config, EndReason, Event, Input, Output, Session};
+
+/// One call.
+pub(crate) struct Call {
+    pub(crate) session: Session,
+    pub(crate) now: Timestamp,
+    /// Everything that was sent since the agent came.
+    pub(crate) wire: Vec<i16>,
+    pub(crate) sent_at: Vec<Timestamp>,
+    pub(crate) hung_up: bool,
+    pub(crate) ended: Option<EndReason>,
+    rate: SampleRate,
+}
+
+impl Call {
+    /// A call in slin at `rate`, up to its start.
+    pub(crate) fn start(config: Config, rate: SampleRate) -> (Self, Agent) {
+        config.validate().unwrap();
+        let session = Session::new(config, Timestamp::ZERO);
+        let mut call =
+            Self { session, now: Timestamp::ZERO, wire: vec![], sent_at: vec![], hung_up: false, ended: None, rate };
+        call.hear(&vec![0; rate.frame_len()]);
+        let agent = call.session.take_agent().expect("the agent's end after the first audio");
+        call.wire.clear();
+        (call, agent)
+    }
+
+    /// A call with the defaults at 8 kHz.
+    pub(crate) fn phone() -> (Self, Agent) {
+        Self::start(Config::default(), SampleRate::HZ_8000)
+    }
+
+    /// One step of 20 ms in which the caller says this.
+    pub(crate) fn hear(&mut self, samples: &[i16]) {
+        let payload = Encoding::Slin.encode(samples);
+        self.session
+            .handle_input(Input::Audio { encoding: Encoding::Slin, rate: self.rate, payload: &payload }, self.now);
+        self.drain();
+        self.now = self.now + Duration::from_millis(20);
+    }
+
+    /// `frames` steps in which the caller says nothing.
+    pub(crate) fn quiet(&mut self, frames: usize) {
+        for _ in 0..frames {
+            self.hear(&vec![0; self.rate.frame_len()]);
+        }
+    }
+
+    /// Steps in which nothing comes from the wire at all.
+    pub(crate) fn idle(&mut self, frames: usize) {
+        for _ in 0..frames {
+            self.drain();
+            self.now = self.now + Duration::from_millis(20);
+        }
+    }
+
+    /// Polls until nothing is left to do now.
+    pub(crate) fn drain(&mut self) {
+        loop {
+            match self.session.poll_output(self.now) {
+                Output::Transmit { encoding, payload, .. } => {
+                    self.wire.extend(encoding.decode(payload).unwrap());
+                    self.sent_at.push(self.now);
+                }
+                Output::Hangup => self.hung_up = true,
+                Output::Ended(reason) => {
+                    self.ended = Some(reason);
+                    return;
+                }
+                Output::Timeout(when) => {
+                    assert!(when > self.now, "a time-out lies ahead");
+                    return;
+                }
+                Output::Started | Output::Wake => {}
+            }
+        }
+    }
+
+    /// Everything sent that is not silence, as a count of samples.
+    pub(crate) fn sounding(&self) -> usize {
+        self.wire.iter().filter(|&&sample| sample != 0).count()
+    }
+}
+
+/// `ms` milliseconds of a tone that never is exactly zero.
+pub(crate) fn tone(rate: SampleRate, ms: u64, hz: f32) -> Vec<i16> {
+    let n = rate.samples_in(Duration::from_millis(ms));
+    (0..n).map(|i| ((i as f32 * TAU * hz / rate.hz() as f32).sin() * 8000.0) as i16 | 1).collect()
+}
+
+/// Everything that has happened.
+pub(crate) fn events(agent: &mut Agent) -> Vec<Event> {
+    std::iter::from_fn(|| agent.events.poll(&mut agent.output)).collect()
+}
+
+/// Writes at 8 kHz, all of it, in the present generation.
+pub(crate) fn say(agent: &mut Agent, samples: &[i16], tag: &str) {
+    let generation = agent.output.generation();
+    let written = agent.output.try_write(samples, SampleRate::HZ_8000, tag, generation).unwrap();
+    assert_eq!(written, talkpath::session::Written::Taken(samples.len()));
+}
+
+/// The largest step between neighbouring samples.
+pub(crate) fn largest_step(samples: &[i16]) -> i32 {
+    samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap_or(0)
+}
