@@ -8,7 +8,7 @@ use talkpath::audio::frame::SampleRate;
 use talkpath::audio::resample::{Quality, Resampler, resample};
 
 fn rate(hz: u32) -> SampleRate {
-    SampleRate::new(hz).unwrap()
+    SampleRate::new(hz).expect("a rate of the list")
 }
 
 fn pairs() -> impl Iterator<Item = (u32, u32)> {

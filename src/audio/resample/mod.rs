@@ -5,8 +5,8 @@
 //! input samples exactly `n * to / from` (rounded down) are out, whatever the chunks, and the audio is late by the
 //! filter's own 2.5 ms or less. Rates differ by exact ratios here: a clock that runs fast or slow is not its business.
 //!
-//! All pairs of [`SampleRate`]s take the same way: a linear-phase polyphase FIR ([`polyphase`]) with its cut-off at half
-//! the lower rate. Ratios of small numbers (all among 8, 12, 16, 24, 32 and 48 kHz) have a fast kernel ([`kernel`]); those of the
+//! All pairs of [`SampleRate`]s take the same way: a linear-phase polyphase FIR (`polyphase`) with its cut-off at half
+//! the lower rate. Ratios of small numbers (all among 8, 12, 16, 24, 32 and 48 kHz) have a fast kernel (`kernel`); those of the
 //! 44.1 kHz family with the others, and 96 and 192 kHz with the lowest, take one dot product an output.
 
 mod kernel;
