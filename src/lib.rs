@@ -51,6 +51,8 @@
 pub mod audio;
 pub mod error;
 pub mod protocol;
+#[cfg(feature = "python")]
+mod python;
 pub mod session;
 pub mod time;
 
