@@ -15,3 +15,4 @@ mod marks;
 mod pacing;
 mod prebuffer;
 mod queue_properties;
+mod resampling;
