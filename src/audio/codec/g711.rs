@@ -6,11 +6,13 @@
 //!
 //! The portable kernels have no branch and no table: a G.711 byte is a tiny floating-point number (three bits of
 //! exponent, four of mantissa), so the top bits of an `f32` already hold it, and compilers vectorise the conversion. A
-//! [`Kernel`] picks AVX2 at run time where the CPU has it. Room and error messages are
+//! [`Kernel`] picks AVX2 or AVX-512 at run time where the CPU has it. Room and error messages are
 //! [`Encoding`](super::Encoding)'s business.
 
 #[cfg(target_arch = "x86_64")]
 use super::g711_avx2::Avx2;
+#[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+use super::g711_avx512::Avx512;
 
 /// One implementation of G.711 that this machine can run; all of them give the same answers.
 ///
@@ -28,6 +30,10 @@ impl Kernel {
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx2) = Avx2::detect() {
+            #[cfg(talkpath_avx512)]
+            if let Some(avx512) = Avx512::detect() {
+                return Self(Set::Avx512(avx512, avx2));
+            }
             return Self(Set::Avx2(avx2));
         }
         Self::PORTABLE
@@ -35,17 +41,24 @@ impl Kernel {
 
     /// All kernels that this CPU runs, the portable one first: for tests and benchmarks.
     pub fn available() -> impl Iterator<Item = Self> {
-        let fast = Self::detect();
-        std::iter::once(Self::PORTABLE).chain((fast.name() != Self::PORTABLE.name()).then_some(fast))
+        #[cfg(target_arch = "x86_64")]
+        let avx2 = Avx2::detect().map(|avx2| Self(Set::Avx2(avx2)));
+        #[cfg(not(target_arch = "x86_64"))]
+        let avx2 = None;
+        let best = Self::detect();
+        let avx512 = (best.name() == "avx512").then_some(best);
+        std::iter::once(Self::PORTABLE).chain(avx2).chain(avx512)
     }
 
-    /// The kernel's name: `portable` or `avx2`.
+    /// The kernel's name: `portable`, `avx2` or `avx512`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self.0 {
             Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(..) => "avx512",
         }
     }
 
@@ -60,6 +73,8 @@ impl Kernel {
             Set::Portable => map(bytes, out, ulaw_to_sample),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.decode_ulaw(bytes, out),
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(avx512, _) => avx512.decode_ulaw(bytes, out),
         }
     }
 
@@ -74,6 +89,8 @@ impl Kernel {
             Set::Portable => map(bytes, out, alaw_to_sample),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.decode_alaw(bytes, out),
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(avx512, _) => avx512.decode_alaw(bytes, out),
         }
     }
 
@@ -88,6 +105,8 @@ impl Kernel {
             Set::Portable => map(samples, out, sample_to_ulaw),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.encode_ulaw(samples, out),
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(_, avx2) => avx2.encode_ulaw(samples, out),
         }
     }
 
@@ -102,6 +121,8 @@ impl Kernel {
             Set::Portable => map(samples, out, sample_to_alaw),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.encode_alaw(samples, out),
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(_, avx2) => avx2.encode_alaw(samples, out),
         }
     }
 
@@ -119,16 +140,21 @@ impl Kernel {
             Set::Portable => map(samples, out, sample_to_ulaw_g191),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(avx2) => avx2.encode_ulaw_g191(samples, out),
+            #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+            Set::Avx512(_, avx2) => avx2.encode_ulaw_g191(samples, out),
         }
     }
 }
 
-/// The choice behind [`Kernel`]: private, so that AVX2 cannot be chosen on a CPU that lacks it.
+/// The choice behind [`Kernel`]: private, so that no instruction set can be chosen on a CPU that lacks it.
 #[derive(Clone, Copy, Debug)]
 enum Set {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// For decoding; the AVX2 beside it encodes.
+    #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+    Avx512(Avx512, Avx2),
 }
 
 /// Encodes one sample as mu-law, as `audioop` does.

@@ -18,6 +18,8 @@ pub mod slin;
 
 #[cfg(target_arch = "x86_64")]
 mod g711_avx2;
+#[cfg(all(target_arch = "x86_64", talkpath_avx512))]
+mod g711_avx512;
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,6 +53,9 @@ impl Encoding {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other name.
     pub fn from_name(name: &str) -> Result<Self> {
+        if let Some(encoding) = Self::ALL.into_iter().find(|encoding| encoding.name() == name) {
+            return Ok(encoding);
+        }
         let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
         match plain.to_ascii_lowercase().as_str() {
             "slin" | "slinle" | "slin16le" | "s16le" | "pcm16" | "pcm16le" | "pcms16le" | "linear16" | "l16le" => {
