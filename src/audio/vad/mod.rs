@@ -5,10 +5,18 @@
 //! a small network with a threshold that follows the noise); [`SpeechGate`] turns answers into edges. What an edge
 //! means (an interruption, a turn) belongs to the session.
 
+mod ear;
+mod features;
 mod floor;
+mod model;
 mod phone;
 mod speech_gate;
+mod weights;
 
+#[doc(hidden)]
+pub use ear::Ear;
+#[doc(hidden)]
+pub use features::{FEATURES, Features};
 pub use floor::NoiseFloor;
 pub use phone::PhoneVad;
 pub use speech_gate::{Edge, SpeechGate};
