@@ -104,13 +104,13 @@ def phrases(clip):
     return out
 
 
-def conversation(clips, seconds, rng, spread_db=0.0, lead=RATE):
-    """Phrases of one speaker, set apart by pauses, in the telephone band."""
+def conversation(clips, seconds, rng, spread_db=0.0, lead=RATE, stretch=1):
+    """Phrases of one speaker, set apart by pauses that may be stretched, in the telephone band."""
     parts, length = [np.zeros(lead)], lead
     while length < seconds * RATE:
         for phrase in phrases(clips[rng.integers(len(clips))]):
             gain = 10 ** (rng.uniform(-spread_db, spread_db) / 20)
-            pause = np.zeros(int(RATE * rng.uniform(0.6, 2.5)))
+            pause = np.zeros(int(RATE * rng.uniform(0.6, 2.5) * stretch))
             parts += [phrase * gain, pause]
             length += len(phrase) + len(pause)
     return signal.sosfilt(BAND, np.concatenate(parts)[: int(seconds * RATE)])
@@ -252,7 +252,24 @@ def judge(clips, program, seconds, seed, only=None):
     for detector, rows in table.items():
         means[detector] = np.mean([row for (_, snr), row in rows.items() if snr is not None], axis=0)
         print_row("mean noisy", detector, means[detector])
+    judge_alone(clips, program, seconds, rng)
     return means
+
+
+def judge_alone(clips, program, seconds, rng):
+    """Prints how much of a call without any speech is taken for speech."""
+    for kind in NOISES:
+        own, peer = [], []
+        for dbfs in (-50, -35, -20):
+            background = noise(kind, seconds * RATE, clips, rng)
+            heard = ulaw_round_trip(background / background.std() * 32768 * 10 ** (dbfs / 20))
+            own.append(run_scorer(program, "talkpath", heard, 3)[:, 1].mean())
+            peer.append((run_scorer(program, "earshot", upsample(heard), 1) > 0.5).mean())
+        print(f"{kind} alone, false at -50/-35/-20 dBFS: talkpath {join(own)}, earshot {join(peer)}", flush=True)
+
+
+def join(shares):
+    return " / ".join(f"{share:.1%}" for share in shares)
 
 
 def measure(parts):

@@ -67,19 +67,24 @@ def tones(samples, rng):
 def sessions(clips, every, count, rng):
     """Makes `count` calls of a minute by one speaker: (samples, and per step of 16 ms label and weight)."""
     for number in range(count):
-        lead = int(rng.choice([0, RATE // 4, RATE]))
-        speech = corpus.conversation(clips, 60, rng, spread_db=4, lead=lead)[int(rng.uniform(0, 0.6) * RATE) * (lead == 0) :]
+        # Noise must stay noise when nobody speaks for long, or at all; and a call may begin within a word.
+        lead, stretch = int(rng.choice([0, RATE // 4, RATE])), rng.choice([1, 1, 1, 6])
+        speech = corpus.conversation(clips, 60, rng, spread_db=4, lead=lead, stretch=stretch)
+        speech = speech[int(rng.uniform(0, 0.6) * RATE) * (lead == 0) :]
         active, judged, starts = corpus.labels(speech)
         # Edges are not judged, but some weight on them makes onsets quick.
         weight = np.where(judged, 1.0, 0.15)
         for start in starts:
             weight[start : start + 5] = 0.5
-        kind = KINDS[number % len(KINDS)]
+        kind, alone = KINDS[number % len(KINDS)], rng.random() < 0.15
         ratio = rng.uniform(-2, 8) if kind == "step" else rng.uniform(-2, 14)
-        gain = 10 ** (rng.uniform(-12, 4) / 20)
+        gain = 10 ** (rng.uniform(-15, 7) / 20)
         noise = background(kind, len(speech), every, rng)
         if noise is None:
             heard = corpus.ulaw_round_trip(gain * (speech + rng.normal(0, rng.choice([0, 3, 12]), len(speech))))
+        elif alone:
+            heard = corpus.ulaw_round_trip(noise / noise.std() * 32768 * 10 ** (rng.uniform(-65, -12) / 20))
+            active, weight = np.zeros_like(active), np.ones_like(weight)
         else:
             heard = corpus.mix(gain * speech, active, noise, ratio)
         step = np.minimum(np.arange(len(heard) // 128) * 1.6 + 0.8, len(active) - 1).astype(int)

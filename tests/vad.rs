@@ -3,7 +3,7 @@
 use talkpath::audio::frame::SampleRate;
 use talkpath::audio::vad::{PhoneVad, Vad, Verdict};
 
-/// A deterministic noise of about `rms`, and a buzz of 140 Hz with formants, the nearest thing to a vowel that needs no recording.
+/// A deterministic noise of about `rms`.
 fn noise(rms: f32, samples: usize) -> Vec<i16> {
     let mut state = 1_u32;
     let mut uniform = move || {
@@ -71,4 +71,71 @@ fn silence_is_not_speech() {
         let verdict = vad.process(&[0; 160]);
         assert!(!verdict.speech && verdict.score == 0.0, "{verdict:?}");
     }
+}
+
+#[test]
+fn steady_noise_is_not_speech_however_loud() {
+    for rms in [30.0, 300.0, 3_000.0] {
+        let mut vad = PhoneVad::new(SampleRate::HZ_8000).unwrap();
+        let samples = noise(rms, 40_000);
+        let (start, rest) = samples.split_at(4_000);
+        vad.process(start);
+        let voiced = rest.chunks_exact(160).filter(|frame| vad.process(frame).speech).count();
+        assert!(voiced <= 2, "{voiced} of 225 frames at an rms of {rms}");
+        let noise_dbfs = vad.process(&[]).noise_dbfs;
+        assert!((noise_dbfs - 20.0 * (rms / 32_768.0).log10()).abs() < 3.0, "{noise_dbfs} dBFS at an rms of {rms}");
+    }
+}
+
+#[test]
+fn a_vowel_after_silence_is_known_within_100_ms_at_both_rates() {
+    for rate in [SampleRate::HZ_8000, SampleRate::HZ_16000] {
+        let mut vad = PhoneVad::new(rate).unwrap();
+        for _ in 0..100 {
+            vad.process(&vec![0; rate.frame_len()]);
+        }
+        let speech = vowels(rate);
+        let known = speech.chunks_exact(rate.frame_len()).position(|frame| vad.process(frame).speech);
+        assert!(known.is_some_and(|frames| frames < 5), "{known:?} frames at {rate}");
+    }
+}
+
+#[test]
+fn sensitivity_moves_the_threshold_and_not_the_score() {
+    let mut shy = PhoneVad::new(SampleRate::HZ_8000).unwrap();
+    let mut keen = PhoneVad::new(SampleRate::HZ_8000).unwrap();
+    shy.set_sensitivity(0.0).unwrap();
+    keen.set_sensitivity(1.0).unwrap();
+    for frame in vowels(SampleRate::HZ_8000).chunks_exact(160) {
+        let (strict, lax) = (shy.process(frame), keen.process(frame));
+        assert_eq!(strict.score, lax.score);
+        assert!(strict.threshold >= lax.threshold);
+        assert_eq!(lax.speech, lax.score >= lax.threshold);
+    }
+}
+
+/// Half a second of a hummed vowel, the nearest thing to speech that needs no recording: a pulse train with a gliding
+/// pitch through three resonances.
+fn vowels(rate: SampleRate) -> Vec<i16> {
+    let hz = rate.hz() as f32;
+    let mut resonators = [(650.0, 80.0), (1_150.0, 90.0), (2_500.0, 120.0)].map(|(centre, width): (f32, f32)| {
+        let radius = (-std::f32::consts::PI * width / hz).exp();
+        (2.0 * radius * (std::f32::consts::TAU * centre / hz).cos(), -radius * radius, 0.0_f32, 0.0_f32)
+    });
+    let mut phase = 0.0;
+    let samples = (0..rate.hz() / 2).map(|i| {
+        phase += (130.0 + 20.0 * (i as f32 / hz * 9.0).sin()) / hz;
+        let pulse = if phase >= 1.0 { 1.0 } else { 0.0 };
+        phase -= pulse;
+        let mut sum = 0.0;
+        for (a, b, last, before) in &mut resonators {
+            let now = pulse + *a * *last + *b * *before;
+            (*before, *last) = (*last, now);
+            sum += now;
+        }
+        sum
+    });
+    let samples: Vec<f32> = samples.collect();
+    let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    samples.iter().map(|sample| (sample / peak * 12_000.0) as i16).collect()
 }
