@@ -8,6 +8,7 @@ use earshot::{Detector, Predictor};
 
 use super::NoiseFloor;
 use crate::audio::frame::SampleRate;
+use crate::audio::resample::Resampler;
 use crate::{Error, Result};
 
 /// Feeds earshot, with a predictor of choice, from samples of 8 or 16 kHz.
@@ -15,7 +16,7 @@ pub struct Ear<P> {
     pub(super) rate: SampleRate,
     detector: Box<Detector<P>>,
     gate: EnergyGate,
-    upsampler: HalfBand,
+    upsampler: Resampler,
     /// The newest three steps at 16 kHz; the last one is being filled.
     recent: [i16; 3 * STEP],
     filled: usize,
@@ -44,7 +45,7 @@ impl<P: Predictor> Ear<P> {
             rate,
             detector: Box::new(Detector::new(predictor)),
             gate: EnergyGate::new(),
-            upsampler: HalfBand::default(),
+            upsampler: Resampler::new(rate, SampleRate::HZ_16000),
             recent: [0; 3 * STEP],
             filled: 0,
         })
@@ -58,10 +59,9 @@ impl<P: Predictor> Ear<P> {
         let mut heard = None;
         let mut doubled = [0; 2 * CHUNK];
         for chunk in samples.chunks(CHUNK) {
-            for (pair, &sample) in doubled.chunks_exact_mut(2).zip(chunk) {
-                (pair[0], pair[1]) = self.upsampler.push(sample);
-            }
-            heard = self.push(&doubled[..2 * chunk.len()]).or(heard);
+            // There is always room: at most 2 * CHUNK come out of CHUNK.
+            let written = self.upsampler.process_into(chunk, &mut doubled).unwrap_or(0);
+            heard = self.push(&doubled[..written]).or(heard);
         }
         heard
     }
@@ -70,7 +70,7 @@ impl<P: Predictor> Ear<P> {
     pub fn reset(&mut self) {
         self.detector.reset();
         self.gate = EnergyGate::new();
-        self.upsampler = HalfBand::default();
+        self.upsampler.reset();
         self.filled = 0;
     }
 
@@ -150,22 +150,6 @@ fn level_dbfs(samples: &[i16]) -> f32 {
     (10.0 * (power + 1e-3).log10() - FULL_SCALE_DB).max(-96.0)
 }
 
-/// Doubles the rate with a 16-tap half-band filter.
-#[derive(Default)]
-struct HalfBand {
-    history: [f32; 16],
-}
-
-impl HalfBand {
-    fn push(&mut self, sample: i16) -> (i16, i16) {
-        self.history.copy_within(1.., 0);
-        self.history[15] = f32::from(sample);
-        let pairs = TAPS.iter().enumerate();
-        let between: f32 = pairs.map(|(i, tap)| tap * (self.history[7 - i] + self.history[8 + i])).sum();
-        (self.history[7] as i16, between.round() as i16)
-    }
-}
-
 /// Samples in a step at 16 kHz: 16 ms, what earshot takes.
 const STEP: usize = 256;
 /// Samples at 8 kHz that are brought to 16 kHz at a time.
@@ -180,5 +164,3 @@ const QUIET_DBFS: f32 = -65.0;
 const LOUDEST_QUIET_DBFS: f32 = -50.0;
 /// How long the gate stays open after the last loud step: 192 ms, longer than the closure of a stop consonant.
 const HOLD_STEPS: u32 = 12;
-/// Half of the filter's odd taps, from the middle outwards.
-const TAPS: [f32; 8] = [0.6314, -0.1978, 0.1046, -0.0613, 0.0352, -0.0187, 0.0088, -0.0034];
