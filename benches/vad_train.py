@@ -68,15 +68,15 @@ def sessions(clips, every, count, rng):
     """Makes `count` calls of a minute by one speaker: (samples, and per step of 16 ms label and weight)."""
     for number in range(count):
         # Noise must stay noise when nobody speaks for long, or at all; and a call may begin within a word.
-        lead, stretch = int(rng.choice([0, RATE // 4, RATE])), rng.choice([1, 1, 1, 6])
+        lead, stretch = int(rng.choice([0, RATE // 4, RATE])), rng.choice([1, 1, 1, 1, 6])
         speech = corpus.conversation(clips, 60, rng, spread_db=4, lead=lead, stretch=stretch)
         speech = speech[int(rng.uniform(0, 0.6) * RATE) * (lead == 0) :]
         active, judged, starts = corpus.labels(speech)
-        # Edges are not judged, but some weight on them makes onsets quick.
-        weight = np.where(judged, 1.0, 0.15)
+        # A missed word is worse than a false one. Edges are not judged, but some weight on them makes onsets quick.
+        weight = np.where(judged, np.where(active, 1.5, 1.0), 0.15)
         for start in starts:
             weight[start : start + 5] = 0.5
-        kind, alone = KINDS[number % len(KINDS)], rng.random() < 0.15
+        kind, alone = KINDS[number % len(KINDS)], rng.random() < 0.12
         ratio = rng.uniform(-2, 8) if kind == "step" else rng.uniform(-2, 14)
         gain = 10 ** (rng.uniform(-15, 7) / 20)
         noise = background(kind, len(speech), every, rng)
