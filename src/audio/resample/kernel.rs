@@ -9,7 +9,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_add_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 use super::polyphase::{Bank, Plan, ROW_STEP, Rows, Run};
@@ -196,59 +197,75 @@ fn one_by_one<const FMA: bool>(
     out: &mut [i16],
 ) {
     let mut samples = [0.0_f32; ROWS_HISTORY + ROWS_PIECE + ROW_STEP];
-    for (sample, &value) in samples.iter_mut().zip(history.iter().chain(input)) {
-        *sample = f32::from(value);
+    let (old, new) = samples.split_at_mut(history.len());
+    for (samples, values) in [(old, history), (new, input)] {
+        for (sample, &value) in samples.iter_mut().zip(values) {
+            *sample = f32::from(value);
+        }
     }
     // Where the filter's early end lies for the next output, in steps of the common rate from the oldest sample.
     let fraction = phase * plan.up % plan.down;
-    let mut position = history.len() * plan.up - fraction - plan.delay * plan.down - rows.reach;
-    for sample in out {
-        let first = position.div_ceil(plan.up);
-        // The row's first tap is that of `first`: `reach` less how far `first` lies beyond the filter's early end.
-        let row = &rows.taps[(first * plan.up - position) * rows.len..][..rows.len];
-        *sample = to_i16(dot::<FMA>(row, &samples[first..first + rows.len]));
-        position += plan.down;
+    let early = history.len() * plan.up - fraction - plan.delay * plan.down - rows.reach;
+    // The first sample under the filter, and how far beyond the early end it lies: that says which row has its tap first.
+    let mut first = early.div_ceil(plan.up);
+    let mut beyond = first * plan.up - early;
+    let (whole, part) = (plan.down / plan.up, plan.down % plan.up);
+    for out in out.chunks_mut(ROW_STEP) {
+        let mut windows: [(&[f32], &[f32]); ROW_STEP] = [(&[], &[]); ROW_STEP];
+        for (taps, values) in windows.iter_mut().take(out.len()) {
+            *taps = &rows.taps[beyond * rows.len..][..rows.len];
+            *values = &samples[first..first + rows.len];
+            first += whole + usize::from(beyond < part);
+            beyond = if beyond < part { beyond + plan.up - part } else { beyond - part };
+        }
+        for (sample, sum) in out.iter_mut().zip(dots::<FMA>(&windows)) {
+            *sample = to_i16(sum);
+        }
     }
 }
 
+/// The dot products of taps and samples, whose lengths are whole eights.
 #[inline(always)]
-fn dot<const FMA: bool>(taps: &[f32], samples: &[f32]) -> f32 {
+fn dots<const FMA: bool>(windows: &[(&[f32], &[f32]); ROW_STEP]) -> [f32; ROW_STEP] {
     #[cfg(target_arch = "x86_64")]
     if FMA {
         // SAFETY: `FMA` is set under `filter_avx2` only.
-        return add_up(unsafe { dot_avx2(taps, samples) });
+        return unsafe { dots_avx2(windows) };
     }
-    let mut sums = [0.0; ROW_STEP];
-    for (taps, samples) in taps.as_chunks::<ROW_STEP>().0.iter().zip(samples.as_chunks::<ROW_STEP>().0) {
-        for ((sum, &tap), &sample) in sums.iter_mut().zip(taps).zip(samples) {
-            *sum += sample * tap;
+    windows.map(|(taps, samples)| {
+        let mut sums = [0.0; ROW_STEP];
+        for (taps, samples) in taps.as_chunks::<ROW_STEP>().0.iter().zip(samples.as_chunks::<ROW_STEP>().0) {
+            for ((sum, &tap), &sample) in sums.iter_mut().zip(taps).zip(samples) {
+                *sum += sample * tap;
+            }
         }
-    }
-    add_up(sums)
+        sums.iter().sum()
+    })
 }
 
+/// Eight at a time, because adding up the lanes of one sum costs as much as that of eight.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[inline]
-fn dot_avx2(taps: &[f32], samples: &[f32]) -> [f32; ROW_STEP] {
-    let mut sums = [_mm256_setzero_ps(); 2];
+fn dots_avx2(windows: &[(&[f32], &[f32]); ROW_STEP]) -> [f32; ROW_STEP] {
     let load = |floats: &[f32; ROW_STEP]| {
         // SAFETY: eight floats are there to be read, and the load needs no alignment.
         unsafe { _mm256_loadu_ps(floats.as_ptr()) }
     };
-    for (n, (taps, samples)) in taps.as_chunks::<ROW_STEP>().0.iter().zip(samples.as_chunks::<ROW_STEP>().0).enumerate()
-    {
-        sums[n % 2] = _mm256_fmadd_ps(load(samples), load(taps), sums[n % 2]);
+    let mut sums = [_mm256_setzero_ps(); ROW_STEP];
+    for (sum, (taps, samples)) in sums.iter_mut().zip(windows) {
+        for (taps, samples) in taps.as_chunks::<ROW_STEP>().0.iter().zip(samples.as_chunks::<ROW_STEP>().0) {
+            *sum = _mm256_fmadd_ps(load(samples), load(taps), *sum);
+        }
     }
+    let [a, b, c, d, e, f, g, h] = sums;
+    let early = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    let late = _mm256_hadd_ps(_mm256_hadd_ps(e, f), _mm256_hadd_ps(g, h));
+    let (low, high) = (_mm256_permute2f128_ps::<0x20>(early, late), _mm256_permute2f128_ps::<0x31>(early, late));
     let mut flat = [0.0; ROW_STEP];
     // SAFETY: eight floats are there to be written, and the store needs no alignment.
-    unsafe { _mm256_storeu_ps(flat.as_mut_ptr(), _mm256_add_ps(sums[0], sums[1])) };
+    unsafe { _mm256_storeu_ps(flat.as_mut_ptr(), _mm256_add_ps(low, high)) };
     flat
-}
-
-#[inline(always)]
-fn add_up([a, b, c, d, e, f, g, h]: [f32; ROW_STEP]) -> f32 {
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// Rounds to the nearest, halves to even, and saturates.

@@ -5,12 +5,16 @@
 //! input samples exactly `n * to / from` (rounded down) are out, whatever the chunks, and the audio is late by the
 //! filter's own 2.5 ms or less. Rates differ by exact ratios here: a clock that runs fast or slow is not its business.
 //!
-//! All pairs of [`SampleRate`]s take the same way: a linear-phase polyphase FIR (`polyphase`) with its cut-off at half
-//! the lower rate. Ratios of small numbers (all among 8, 12, 16, 24, 32 and 48 kHz) have a fast kernel (`kernel`); those of the
-//! 44.1 kHz family with the others, and 96 and 192 kHz with the lowest, take one dot product an output.
+//! All pairs of [`SampleRate`]s take the same way: a linear-phase polyphase FIR (`polyphase`) with its cut-off at half the
+//! lower rate. Ratios of small numbers (all among 8, 12, 16, 24, 32 and 48 kHz, 96 kHz from 12 on, and doublings) have a fast
+//! kernel (`kernel`); those of the 44.1 kHz family with the others, and 96 and 192 kHz with the lowest, take one dot product an
+//! output. A general resampler such as rubato's `Fft` is about as fast there, but wants blocks of up to 441 samples (40 ms at
+//! 11.025 kHz), is some 10 ms late, and cannot be cloned; `benches/resampler_peers.py` has the figures.
 
 mod kernel;
 mod polyphase;
+
+use std::fmt;
 
 use polyphase::Plan;
 
@@ -39,7 +43,7 @@ use crate::{Error, Result};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Resampler {
     from: SampleRate,
     to: SampleRate,
@@ -189,6 +193,13 @@ impl Resampler {
     }
 }
 
+impl fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, phase, .. } = self;
+        write!(f, "Resampler({from} to {to}, {} samples late, phase {phase})", self.delay_samples())
+    }
+}
+
 /// Resamples a whole recording for calls ([`Quality::Phone`]): `input.len() * to / from` samples (rounded down), each in its
 /// place.
 ///
@@ -209,7 +220,7 @@ pub fn resample(input: &[i16], from: SampleRate, to: SampleRate) -> Vec<i16> {
 }
 
 /// The last input samples, as many as the filter needs; zeros before the first.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "the large variant is the usual one")]
 enum History {
     /// In place, so that clones of a resampler allocate nothing either.

@@ -13,7 +13,6 @@ use super::Quality;
 use crate::audio::frame::SampleRate;
 
 /// What one ratio and quality needs, shared by all resamplers that have it.
-#[derive(Debug)]
 pub(super) struct Plan {
     /// Output samples for [`down`](Self::down) input samples; both in lowest terms.
     pub(super) up: usize,
@@ -26,7 +25,6 @@ pub(super) struct Plan {
 }
 
 /// The taps, in the order that the kernel wants them.
-#[derive(Debug)]
 pub(super) enum Bank {
     /// Small ratios: whole groups of `down` inputs make `up` outputs, many groups at a time.
     Grouped(Vec<Vec<Run>>),
@@ -35,7 +33,6 @@ pub(super) enum Bank {
 }
 
 /// A plain FIR over every `down`-th input sample, one of those that are summed up for one output of a group.
-#[derive(Debug)]
 pub(super) struct Run {
     /// Which sample of each group of `down` inputs.
     pub(super) stream: usize,
@@ -45,7 +42,6 @@ pub(super) struct Run {
 }
 
 /// Taps by phase.
-#[derive(Debug)]
 pub(super) struct Rows {
     /// Taps a row: a multiple of [`ROW_STEP`], zeros at the end.
     pub(super) len: usize,
