@@ -3,14 +3,15 @@
     pip install numpy soxr
     python benches/resampler_peers.py [--speexdsp /path/to/libspeexdsp.so.1] [--no-time]
 
-Every peer gets the same 16-bit audio in chunks of 20 ms and gives 16-bit audio back, whose rounding leaves -90 to -95 dB:
-figures below -90 dB are not told apart. Peers that are not there are left out: `audioop` ends with Python 3.12.
+Every peer gets the same 16-bit audio in chunks of 20 ms and gives 16-bit audio back, whose rounding leaves -90 to
+-95 dB: figures below -90 dB are not told apart. Peers that are not there are left out: `audioop` ends with Python 3.12.
 
-- us: the least time for 20 ms. talkpath and rubato by criterion, frame by frame; the others a second of audio a call, divided by
-  50, which spares them the cost of calls from Python.
+- us: the least time for 20 ms. talkpath and rubato by criterion, frame by frame; the others a second of audio a call,
+  divided by 50, which spares them the cost of calls from Python.
 - latency: how far the played audio lags: the shift of a pulse, and the most that is ever held back after a chunk.
 - ripple: the largest deviation of a tone's level from 0 dB, 0.1 to 3.4 kHz. Tones scale with the lower rate / 8 kHz.
-- alias: to a higher rate, all that comes out beside such a tone; to a lower rate, all that comes out of tones from 4.6 kHz on.
+- alias: to a higher rate, all that comes out beside such a tone; to a lower rate, all that comes out of tones from
+  4.6 kHz on.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +34,16 @@ warnings.filterwarnings("ignore", category=DeprecationWarning)
 try:
     import audioop
 except ImportError:
-    audioop = None
+    audioop = None  # type: ignore[assignment]
 try:
-    import soxr
+    import soxr  # type: ignore[import-untyped]
 except ImportError:
     soxr = None
 
 Samples = NDArray[np.int16]
 Process = Callable[[Samples], Samples]
+NewProcess = Callable[[int, int], Process]
+Stream = Callable[[Samples], list[Samples]]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAIRS = [
@@ -59,48 +63,41 @@ AMPLITUDE = 30_000.0
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure talkpath's resampler beside its peers.")
     parser.add_argument("--speexdsp", default=ctypes.util.find_library("speexdsp"), help="path of libspeexdsp")
-    parser.add_argument("--no-time", action="store_true", help="signals only: talkpath's times are those of the last run")
+    parser.add_argument("--no-time", action="store_true", help="take times from the last run")
     args = parser.parse_args()
     bench = build_bench()
     if not args.no_time:
         command = ["cargo", "bench", "--quiet", "--bench", "resampler", "--", "--quiet"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    print("| ratio | resampler | µs per 20 ms | latency ms | ripple dB | alias or image dB |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    sys.stdout.write("| ratio | resampler | µs per 20 ms | latency ms | ripple dB | alias or image dB |\n")
+    sys.stdout.write("| --- | --- | ---: | ---: | ---: | ---: |\n")
     for source, target in PAIRS:
-        for name in ("Phone", "Studio", "rubato"):
-            label = "rubato Fft" if name == "rubato" else name
-            row(
-                source,
-                target,
-                label if name == "rubato" else f"talkpath {name}",
-                criterion_time(source, target, label),
-                lambda signal, name=name: stream_bench(bench, name, source, target, signal),
-            )
+        for peer, label in (("Phone", "Phone"), ("Studio", "Studio"), ("rubato", "rubato Fft")):
+            stream = partial(stream_bench, bench, peer, source, target)
+            row(source, target, label, criterion_time(source, target, label), stream)
         for label, new in peers(args.speexdsp):
             row(
                 source,
                 target,
                 label,
                 call_time(new(source, target), source),
-                lambda signal, new=new: stream_calls(new(source, target), source, signal),
+                partial(stream_calls, new, source, target),
             )
 
 
-def row(
-    source: int, target: int, label: str, microseconds: float, stream: Callable[[Samples], list[Samples]]
-) -> None:
+def row(source: int, target: int, label: str, microseconds: float, stream: Stream) -> None:
     latency = measure_latency(stream, source, target)
     ripple, alias = measure_signal(stream, source, target)
     clean = "< -90" if alias < -90 else f"{alias:.0f}"
+    name = f"**talkpath {label}**" if label in ("Phone", "Studio") else label
     sys.stdout.write(
-        f"| {source / 1000:g} → {target / 1000:g} | {label} | {microseconds:.2f} | {latency:.2f} |"
+        f"| {source / 1000:g} → {target / 1000:g} | {name} | {microseconds:.2f} | {latency:.2f} |"
         f" {ripple:.3f} | {clean} |\n"
     )
     sys.stdout.flush()
 
 
-def measure_latency(stream: Callable[[Samples], list[Samples]], source: int, target: int) -> float:
+def measure_latency(stream: Stream, source: int, target: int) -> float:
     middle = 0.5
     width = 4 / min(source, target)
     seconds = np.arange(source * 3 // 2) / source
@@ -113,7 +110,7 @@ def measure_latency(stream: Callable[[Samples], list[Samples]], source: int, tar
     return 1_000 * float(max(held, 0) + shift)
 
 
-def measure_signal(stream: Callable[[Samples], list[Samples]], source: int, target: int) -> tuple[float, float]:
+def measure_signal(stream: Stream, source: int, target: int) -> tuple[float, float]:
     scale = min(source, target) / 8_000
     ripple, alias = 0.0, -999.0
     for hz in np.linspace(100, 3_400, 12) * scale:
@@ -128,7 +125,7 @@ def measure_signal(stream: Callable[[Samples], list[Samples]], source: int, targ
     return ripple, alias
 
 
-def settled(stream: Callable[[Samples], list[Samples]], hz: float, source: int) -> NDArray[np.float64]:
+def settled(stream: Stream, hz: float, source: int) -> NDArray[np.float64]:
     sine = AMPLITUDE * np.sin(2 * np.pi * hz * np.arange(source) / source)
     out = np.concatenate(stream(np.round(sine).astype(np.int16))).astype(float)
     return out[len(out) // 4 : len(out) * 3 // 4]
@@ -171,10 +168,11 @@ def stream_bench(bench: str, peer: str, source: int, target: int, signal: Sample
 def criterion_time(source: int, target: int, label: str) -> float:
     folder = ROOT / "target" / "criterion" / f"resample 20 ms {source} to {target}" / label / "new"
     sample = json.loads((folder / "sample.json").read_text())
-    return min(t / n for t, n in zip(sample["times"], sample["iters"], strict=True)) / 1_000
+    return min(float(t) / float(n) for t, n in zip(sample["times"], sample["iters"], strict=True)) / 1_000
 
 
-def stream_calls(process: Process, source: int, signal: Samples) -> list[Samples]:
+def stream_calls(new: NewProcess, source: int, target: int, signal: Samples) -> list[Samples]:
+    process = new(source, target)
     step = source // 50
     return [process(signal[at : at + step]) for at in range(0, len(signal) - step + 1, step)]
 
@@ -189,12 +187,12 @@ def call_time(process: Process, source: int) -> float:
     return best * 1e6 / 50
 
 
-def peers(speexdsp: str | None) -> Iterator[tuple[str, Callable[[int, int], Process]]]:
+def peers(speexdsp: str | None) -> Iterator[tuple[str, NewProcess]]:
     if soxr is not None:
         yield "soxr HQ", soxr_stream
     if speexdsp is not None:
         library = ctypes.CDLL(speexdsp)
-        yield "speexdsp q3", lambda source, target: speexdsp_stream(library, source, target)
+        yield "speexdsp q3", partial(speexdsp_stream, library)
     if audioop is not None:
         yield "audioop.ratecv", audioop_stream
 

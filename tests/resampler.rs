@@ -219,6 +219,11 @@ fn equal_rates_are_a_copy_without_delay() {
 }
 
 #[test]
+fn thousands_of_calls_may_have_their_own() {
+    assert!(size_of::<Resampler>() <= 1_400, "{} bytes", size_of::<Resampler>());
+}
+
+#[test]
 fn a_clones_flush_leaves_the_original_alone() {
     for (from, to) in [(8_000, 16_000), (24_000, 8_000), (44_100, 8_000), (192_000, 8_000)] {
         let input = noise(3_000, 1);
