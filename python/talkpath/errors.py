@@ -37,7 +37,12 @@ class InternalError(TalkpathError, RuntimeError):
     """A defect in talkpath itself; please report it."""
 
 
+class AudioopError(TalkpathError, ValueError):
+    """What `talkpath.audioop` refuses, in the words of CPython's `audioop.error`."""
+
+
 __all__ = [
+    "AudioopError",
     "InternalError",
     "InvalidArgument",
     "LimitExceeded",

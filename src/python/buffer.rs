@@ -128,6 +128,18 @@ pub(super) fn with_bytes<T>(
     use_bytes(unsafe { view.bytes() }, Constant(false))
 }
 
+/// Calls `use_bytes` with the memory of any contiguous buffer, whatever its items are: what `audioop` works on.
+///
+/// `use_bytes` must not run other Python code.
+pub(super) fn with_memory<T>(object: &Bound<'_, PyAny>, use_bytes: impl FnOnce(&[u8]) -> PyResult<T>) -> PyResult<T> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return use_bytes(bytes.as_bytes());
+    }
+    let view = View::new(object)?;
+    // SAFETY: `use_bytes` stays attached and runs no other Python code.
+    use_bytes(unsafe { view.bytes() })
+}
+
 /// Calls `use_samples` with the samples of a bytes-like object (16-bit little-endian PCM) or a buffer of 16-bit
 /// integers, and with whether they can never change.
 ///

@@ -5,8 +5,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::audio::audioop;
 use crate::{Error, ErrorKind};
 
 mod classes {
@@ -19,6 +21,7 @@ mod classes {
     import_exception!(talkpath.errors, TalkpathOSError);
     import_exception!(talkpath.errors, Timeout);
     import_exception!(talkpath.errors, InternalError);
+    import_exception!(talkpath.errors, AudioopError);
 }
 
 impl From<Error> for PyErr {
@@ -35,6 +38,18 @@ impl From<Error> for PyErr {
             },
             ErrorKind::Timeout => classes::Timeout::new_err(message),
             ErrorKind::Internal => classes::InternalError::new_err(message),
+        }
+    }
+}
+
+impl From<audioop::Error> for PyErr {
+    /// CPython's classes, so that what code catches stays the same.
+    fn from(error: audioop::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            audioop::Error::BadState => PyValueError::new_err(message),
+            audioop::Error::TooLarge => PyMemoryError::new_err(message),
+            _ => classes::AudioopError::new_err(message),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The package `talkpath` (in `python/talkpath/`) is what users import; it owns policy (asyncio, staleness, logging)
 //! and this room only carries values across. No rule about audio lives here.
 
+mod audioop;
 mod buffer;
 mod codec;
 mod error;
@@ -31,6 +32,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;
     module.add_function(wrap_pyfunction!(level::level, module)?)?;
     module.add_function(wrap_pyfunction!(resampler::resample_whole, module)?)?;
+    audioop::register(module)?;
     Ok(())
 }
 

@@ -70,28 +70,67 @@ for kind in ("noise", "edges", "walk"):
         for count in (0, 1, 7, 500):
             data = fragment(kind, width, count)
             other = fragment("noise", width, count)
-            line("measure", kind, width, count, *(
-                answer(function, data, width)
-                for function in (audioop.max, audioop.minmax, audioop.avg, audioop.rms, audioop.avgpp, audioop.maxpp,
-                                 audioop.cross)
-            ), *(answer(audioop.getsample, data, width, index) for index in (0, 1, count - 1, count, -1)))
-            line("convert", kind, width, count, *(
-                answer(function, data, width)
-                for function in (audioop.reverse, audioop.byteswap, audioop.lin2ulaw, audioop.lin2alaw,
-                                 audioop.ulaw2lin, audioop.alaw2lin)
-            ), answer(audioop.add, data, other, width), answer(audioop.add, data, data[width:], width),
+            line(
+                "measure",
+                kind,
+                width,
+                count,
+                *(
+                    answer(function, data, width)
+                    for function in (
+                        audioop.max,
+                        audioop.minmax,
+                        audioop.avg,
+                        audioop.rms,
+                        audioop.avgpp,
+                        audioop.maxpp,
+                        audioop.cross,
+                    )
+                ),
+                *(answer(audioop.getsample, data, width, index) for index in (0, 1, count - 1, count, -1)),
+            )
+            line(
+                "convert",
+                kind,
+                width,
+                count,
+                *(
+                    answer(function, data, width)
+                    for function in (
+                        audioop.reverse,
+                        audioop.byteswap,
+                        audioop.lin2ulaw,
+                        audioop.lin2alaw,
+                        audioop.ulaw2lin,
+                        audioop.alaw2lin,
+                    )
+                ),
+                answer(audioop.add, data, other, width),
+                answer(audioop.add, data, data[width:], width),
                 *(answer(audioop.lin2lin, data, width, new) for new in (1, 2, 3, 4)),
-                *(answer(audioop.bias, data, width, bias) for bias in (0, 1, -1, 12345, -(2**31), 2**31 - 1)))
-            line("scale", kind, width, count,
+                *(answer(audioop.bias, data, width, bias) for bias in (0, 1, -1, 12345, -(2**31), 2**31 - 1)),
+            )
+            line(
+                "scale",
+                kind,
+                width,
+                count,
                 *(answer(audioop.mul, data, width, factor) for factor in FACTORS),
                 *(answer(audioop.tomono, data, width, factor, 0.7) for factor in FACTORS),
-                *(answer(audioop.tostereo, data, width, factor, -0.7) for factor in FACTORS))
+                *(answer(audioop.tostereo, data, width, factor, -0.7) for factor in FACTORS),
+            )
             coded = audioop.lin2adpcm(data, width, None)
-            line("adpcm", kind, width, count, show(coded),
+            line(
+                "adpcm",
+                kind,
+                width,
+                count,
+                show(coded),
                 answer(audioop.lin2adpcm, data, width, coded[1]),
                 answer(audioop.lin2adpcm, data, width, (-32768, 88)),
                 answer(audioop.adpcm2lin, data, width, None),
-                answer(audioop.adpcm2lin, coded[0], width, (32767, 40)))
+                answer(audioop.adpcm2lin, coded[0], width, (32767, 40)),
+            )
             answers = []
             for rates in RATES:
                 for channels in (1, 2, 3):
@@ -103,22 +142,40 @@ for kind in ("noise", "edges", "walk"):
                             answers.append(show((first, rest, state)))
                         except audioop.error as error:
                             answers.append(str(error))
-            line("ratecv", kind, width, count, *(show("; ".join(answers[at : at + 6]).encode()) for at in range(0, 42, 6)))
+            hashed = (show("; ".join(answers[at : at + 6]).encode()) for at in range(0, 42, 6))
+            line("ratecv", kind, width, count, *hashed)
     for count, piece in ((0, 0), (5, 0), (5, 5), (5, 6), (300, 40), (300, 1)):
         data = fragment(kind, 2, count)
         reference = fragment(kind, 2, 900)[120 : 120 + 2 * piece]
-        line("fit", kind, 2, count, answer(audioop.findfit, data, reference),
-            answer(audioop.findfit, data, data[len(data) // 4 * 2 :]), answer(audioop.findfit, data + b"x", reference),
-            answer(audioop.findfactor, data, reference), answer(audioop.findfactor, data, fragment("walk", 2, count)),
-            answer(audioop.findmax, data, piece), answer(audioop.findmax, data, -1))
+        line(
+            "fit",
+            kind,
+            2,
+            count,
+            answer(audioop.findfit, data, reference),
+            answer(audioop.findfit, data, data[len(data) // 4 * 2 :]),
+            answer(audioop.findfit, data + b"x", reference),
+            answer(audioop.findfactor, data, reference),
+            answer(audioop.findfactor, data, fragment("walk", 2, count)),
+            answer(audioop.findmax, data, piece),
+            answer(audioop.findmax, data, -1),
+        )
 
 REFUSED = [
-    answer(audioop.max, b"", 0), answer(audioop.max, b"", 5), answer(audioop.max, b"abc", 2),
-    answer(audioop.tomono, b"abcd", 4, 1, 1), answer(audioop.ratecv, b"", 2, 0, 1, 1, None),
-    answer(audioop.ratecv, b"", 2, 1, 1, 1, None, 0), answer(audioop.ratecv, b"", 2, 1, 1, 1, None, 1, -1),
-    answer(audioop.ratecv, b"ab", 2, 2, 1, 1, None), answer(audioop.ratecv, b"", 2, 1, 0, 1, None),
-    answer(audioop.ratecv, b"", 2, 1, 1, -1, None), answer(audioop.ratecv, b"", 2, 1, 1, 1, (-1, ())),
-    answer(audioop.lin2adpcm, b"", 2, (32768, 0)), answer(audioop.adpcm2lin, b"", 2, (0, 89)),
-    answer(audioop.adpcm2lin, b"", 2, (-32769, 0)), answer(audioop.lin2adpcm, b"", 2, (0, -1)),
+    answer(audioop.max, b"", 0),
+    answer(audioop.max, b"", 5),
+    answer(audioop.max, b"abc", 2),
+    answer(audioop.tomono, b"abcd", 4, 1, 1),
+    answer(audioop.ratecv, b"", 2, 0, 1, 1, None),
+    answer(audioop.ratecv, b"", 2, 1, 1, 1, None, 0),
+    answer(audioop.ratecv, b"", 2, 1, 1, 1, None, 1, -1),
+    answer(audioop.ratecv, b"ab", 2, 2, 1, 1, None),
+    answer(audioop.ratecv, b"", 2, 1, 0, 1, None),
+    answer(audioop.ratecv, b"", 2, 1, 1, -1, None),
+    answer(audioop.ratecv, b"", 2, 1, 1, 1, (-1, ())),
+    answer(audioop.lin2adpcm, b"", 2, (32768, 0)),
+    answer(audioop.adpcm2lin, b"", 2, (0, 89)),
+    answer(audioop.adpcm2lin, b"", 2, (-32769, 0)),
+    answer(audioop.lin2adpcm, b"", 2, (0, -1)),
 ]
 line("refused", "-", 0, 0, *REFUSED)
