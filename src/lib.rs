@@ -50,6 +50,7 @@
 
 pub mod audio;
 pub mod error;
+pub mod io;
 pub mod protocol;
 #[cfg(feature = "python")]
 mod python;

@@ -190,6 +190,12 @@ impl Decoder {
         Self { buffer: Box::new([0; _]), buffered: 0, state: State::Header, has_id: false, skipped: 0, unknown_run: 0 }
     }
 
+    /// Makes a decoder for what an AudioSocket server answers: no id comes first, and none may come.
+    #[must_use]
+    pub fn of_answer() -> Self {
+        Self { has_id: true, ..Self::new() }
+    }
+
     /// Takes bytes off the front of `input` and returns the next message; nothing once all of `input` was taken.
     ///
     /// Call it until it returns nothing, then with what was read next.

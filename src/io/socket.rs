@@ -1,0 +1,67 @@
+//! How sockets are set up: what the standard library has no call for.
+//!
+//! Buffers are bounded on purpose: the system would let a peer that does not read pile up minutes of stale audio, and one
+//! that floods pile up megabytes.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, connect, listen as listen_on, setsockopt, socket,
+    sockopt,
+};
+
+/// Listens without blocking; sockets accepted from it inherit the buffers' sizes.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let fd = open(address)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    setsockopt(&fd, sockopt::RcvBuf, &BUFFER_LEN)?;
+    setsockopt(&fd, sockopt::SndBuf, &BUFFER_LEN)?;
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    listen_on(&fd, Backlog::new(BACKLOG)?)?;
+    Ok(TcpListener::from(fd))
+}
+
+/// Readies an accepted socket for calls: non-blocking, nothing held back, and a peer that is gone noticed.
+pub(crate) fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    setsockopt(stream, sockopt::TcpUserTimeout, &GONE_AFTER_MS)?;
+    Ok(())
+}
+
+/// Starts to connect without blocking; the socket is writable once it has connected or failed.
+pub(crate) fn start_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let fd = open(address)?;
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let stream = TcpStream::from(fd);
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Raises the process's soft limit of open files to `wanted`, as far as its hard limit allows; never lowers it.
+pub(crate) fn raise_descriptor_limit(wanted: usize) {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = (wanted as u64).min(hard);
+        if soft < wanted {
+            // A refusal shows when descriptors run out, which is handled.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+        }
+    }
+}
+
+fn open(address: SocketAddr) -> nix::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// The system doubles it: over a second of 8 kHz audio in small packets.
+const BUFFER_LEN: usize = 65_536;
+const BACKLOG: i32 = 1_024;
+/// How long what was sent may stay unacknowledged.
+const GONE_AFTER_MS: u32 = 10_000;
