@@ -15,7 +15,9 @@ use crate::audio::codec::Encoding;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel, LogRing};
 use crate::io::stats::MediaStats;
-use crate::protocol::audiosocket::{CompandedSuspect, Decoder, HEADER_LEN, Kind, MAX_PAYLOAD_LEN, Message, encode_into};
+use crate::protocol::audiosocket::{
+    CompandedSuspect, Decoder, HEADER_LEN, Kind, MAX_PAYLOAD_LEN, Message, encode_into,
+};
 use crate::protocol::call_id::CallId;
 use crate::session::{Agent, AgentControl, EndReason, Input, Output, Session};
 

@@ -259,7 +259,8 @@ mod tests {
     #[test]
     fn a_record_names_its_call() {
         let ring = LogRing::new(2);
-        let event = LogEvent::CallEnded { reason: EndReason::CallerHangup, duration: Duration::from_secs(2), skipped: 1 };
+        let event =
+            LogEvent::CallEnded { reason: EndReason::CallerHangup, duration: Duration::from_secs(2), skipped: 1 };
         ring.push(LogLevel::Info, Some(CallId::default()), event);
         assert_eq!(
             ring.poll().unwrap().to_string(),
