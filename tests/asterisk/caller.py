@@ -42,8 +42,10 @@ class Frame:
 class Caller:
     """One call's paced sender and recorder; a context manager that ends both."""
 
-    def __init__(self, connection: socket.socket, rate: int) -> None:
+    def __init__(self, connection: socket.socket, rate: int, identity: str = "") -> None:
         self.rate = rate
+        self.identity = identity
+        """The call's UUID, where this side gave it."""
         self.sent: list[Frame] = []
         self.heard: list[Frame] = []
         self.heard_rates: set[int] = set()
@@ -62,8 +64,9 @@ class Caller:
     def connect(cls, port: int, rate: int = 8000) -> Caller:
         """Calls a talkpath server as Asterisk does: the call's identity first, then audio."""
         connection = socket.create_connection(("127.0.0.1", port))
-        connection.sendall(struct.pack(">BH", IDENTITY, 16) + uuid.uuid4().bytes)
-        return cls(connection, rate)
+        identity = uuid.uuid4()
+        connection.sendall(struct.pack(">BH", IDENTITY, 16) + identity.bytes)
+        return cls(connection, rate, str(identity))
 
     def __enter__(self) -> Caller:
         return self
@@ -71,12 +74,14 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self.hang_up()
 
-    def say(self, samples: Samples) -> None:
-        """Speaks once all that it was told to say before is said; between, it sends silence."""
+    def say(self, samples: Samples) -> int:
+        """Speaks once all that it was told to say before is said, in silence between; returns its first frame's index."""
         size = int(self.rate * FRAME_S)
         frames = [samples[start : start + size] for start in range(0, samples.size, size)]
         with self._changed:
+            first = len(self.sent) + len(self._script)
             self._script += frames
+            return first
 
     def press(self, digits: str) -> None:
         """Sends one DTMF message for each digit."""

@@ -30,21 +30,19 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a `Pbx` listens, and where it looks for talkpath."""
+    """Where a `Pbx` listens."""
 
     manager: int
     sip: int
-    audio: int
     rtp_first: int
     rtp_count: int = 100
 
     @classmethod
     def choose(cls) -> Ports:
-        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,AUDIO,RTP}_PORT, or one that is free."""
+        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,RTP}_PORT, or one that is free."""
         return cls(
             manager=_port("MANAGER", free_tcp_port),
             sip=_port("SIP", free_udp_port),
-            audio=_port("AUDIO", free_tcp_port),
             rtp_first=_port("RTP", lambda: 2 * random.randrange(10_000, 15_000)),
         )
 
@@ -209,6 +207,15 @@ class Pbx:
         """Runs one line of Asterisk's command line and returns what it printed."""
         return self.manager.action("Command", Command=line).get("Output", "")
 
+    def send_calls_to(self, port: int) -> None:
+        """Sets where the dialplan hands over every call from here on: a port of loopback."""
+        self.manager.action("Setvar", Variable="AUDIO_PORT", Value=str(port))
+
+    def load_dialplan(self, text: str) -> None:
+        """Adds `text` to the dialplan, in place of what was added before."""
+        (self.folder / "etc" / "printed.conf").write_text(text)
+        self.command("dialplan reload")
+
     def place(self, agent: str, caller: str, *, context: str = "agent", **variables: object) -> Call:
         """Places a call between two ends of this Asterisk, with no telephone, and returns at once.
 
@@ -255,7 +262,6 @@ class Pbx:
             "modules": self.tree.modules,
             "manager_port": self.ports.manager,
             "sip_port": self.ports.sip,
-            "audio_port": self.ports.audio,
             "rtp_first_port": self.ports.rtp_first,
             "rtp_last_port": self.ports.rtp_first + self.ports.rtp_count - 1,
         }

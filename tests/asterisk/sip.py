@@ -16,7 +16,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+import talkpath
 from pbx import CONFIGURATION, Pbx, free_udp_port
+from speech import Samples
 
 FRAME_S = 0.020
 HEADER = struct.Struct(">BBHII")
@@ -29,6 +33,18 @@ class Codec:
     payload_type: int
     name: str
     frame_bytes: int
+
+    def encode(self, samples: Samples) -> bytes:
+        """Returns the payload that carries 16-bit `samples`."""
+        if self.name.startswith("L16"):
+            return samples.astype(">i2").tobytes()
+        return talkpath.encode(samples.astype("<i2").tobytes(), "ulaw")
+
+    def decode(self, payload: bytes) -> Samples:
+        """Returns the samples that `payload` carries."""
+        if self.name.startswith("L16"):
+            return np.frombuffer(payload, ">i2").astype(np.int16)
+        return np.frombuffer(talkpath.decode(payload, "ulaw"), np.int16)
 
 
 PCMU = Codec(0, "PCMU/8000", 160)

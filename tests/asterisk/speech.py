@@ -54,3 +54,39 @@ def match(said: Samples, heard: Samples) -> Match:
     norm = float(np.linalg.norm(wanted) * np.linalg.norm(piece))
     correlation = float(wanted @ piece) / norm if norm > 0 else 0.0
     return Match(start - first, correlation, float(np.mean(wanted == piece)))
+
+
+WINDOW_S = 0.010
+VOICE_BELOW_LOUDEST_DB = 32.0
+
+
+def voice(samples: Samples, rate: int) -> NDArray[np.bool_]:
+    """Returns, for each 10 ms, whether clean recorded speech is loud enough there to be voice and not the room.
+
+    Voice is what is less than 32 dB below the loudest of it; the labels of detector benchmarks are made in this way.
+    """
+    size = int(rate * WINDOW_S)
+    windows = samples[: samples.size // size * size].astype(np.float64).reshape(-1, size)
+    level = 10 * np.log10((windows**2).mean(axis=1) + 1e-9)
+    return level > np.percentile(level, 97) - VOICE_BELOW_LOUDEST_DB
+
+
+def first_voiced(samples: Samples, rate: int) -> int:
+    """Returns the index of the first sample of voice that lasts 30 ms."""
+    voiced = voice(samples, rate)
+    lasting = voiced[:-2] & voiced[1:-1] & voiced[2:]
+    return int(np.argmax(lasting)) * int(rate * WINDOW_S)
+
+
+def phrase(samples: Samples, rate: int, pause_s: float = 0.2) -> Samples:
+    """Returns the speech up to its first pause: what is said in one breath, from 50 ms before its first voice."""
+    voiced = voice(samples, rate)
+    size = int(rate * WINDOW_S)
+    first = first_voiced(samples, rate) // size
+    last = first
+    for window in range(first, voiced.size):
+        if voiced[window]:
+            last = window
+        elif (window - last) * WINDOW_S >= pause_s:
+            break
+    return samples[max(0, first - 5) * size : (last + 1) * size]
