@@ -10,8 +10,9 @@ import json
 import sys
 from dataclasses import asdict
 
-import talkpath
 from talkpath.agents import echo, parrot
+
+import talkpath
 
 
 async def watched_echo(session: talkpath.Session) -> None:

@@ -13,7 +13,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -68,14 +70,14 @@ class Caller:
         connection.sendall(struct.pack(">BH", IDENTITY, 16) + identity.bytes)
         return cls(connection, rate, str(identity))
 
-    def __enter__(self) -> Caller:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hang_up()
 
     def say(self, samples: Samples) -> int:
-        """Speaks once all that it was told to say before is said, in silence between; returns its first frame's index."""
+        """Speaks once all that it was told to say before is said; returns the index of its first frame."""
         size = int(self.rate * FRAME_S)
         frames = [samples[start : start + size] for start in range(0, samples.size, size)]
         with self._changed:
@@ -108,10 +110,8 @@ class Caller:
         """Closes the connection as Asterisk does, without a word."""
         with self._changed:
             self._ended = True
-        try:
+        with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         for thread in self._threads:
             thread.join()
         self._connection.close()
@@ -167,7 +167,7 @@ class Tap:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
 
-    def __enter__(self) -> Tap:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

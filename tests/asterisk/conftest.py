@@ -12,6 +12,31 @@ from caller import Tap
 from pbx import Pbx, Ports
 from speech import Samples, read
 
+FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes room for the figures of this run."""
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints what was measured, since a test that passes says no more than that."""
+    if config.stash[FIGURES]:
+        terminalreporter.section("measured on real calls")
+        for line in config.stash[FIGURES]:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a figure for the end of the run."""
+
+    def note(text: str) -> None:
+        request.config.stash[FIGURES].append(f"{request.node.name}: {text}")
+
+    return note
+
 
 @pytest.fixture(scope="session")
 def tree() -> debian.Tree:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from caller import Caller, Tap
 from debian import Tree
@@ -182,7 +183,7 @@ class Pbx:
             (folder / name).mkdir(parents=True)
         self._configure()
 
-    def __enter__(self) -> Pbx:
+    def __enter__(self) -> Self:
         with (self.folder / "log" / "stdout").open("wb") as output:
             self._process = subprocess.Popen(
                 [*self.tree.command("asterisk"), "-f", "-C", str(self.folder / "etc" / "asterisk.conf")],

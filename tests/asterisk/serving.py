@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 WAIT_LIMIT_S = 30.0
 
@@ -23,7 +23,7 @@ class Serving:
         self._finished = False
         self._changed = threading.Condition()
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> Self:
         here = str(Path(__file__).parent)
         command = [sys.executable, "-m", "talkpath", "serve", "--agent", self._agent, "--json"]
         self._process = subprocess.Popen(

@@ -92,7 +92,8 @@ class Phone:
         for name, value in values.items():
             scenario = scenario.replace(f"@{name}@", str(value))
         (self._folder / "phone.xml").write_text(scenario)
-        command = [*self._pbx.tree.command("sipp"), f"127.0.0.1:{self._pbx.ports.sip}", "-sf", "phone.xml", "-s", number]
+        command = [*self._pbx.tree.command("sipp"), f"127.0.0.1:{self._pbx.ports.sip}"]
+        command += ["-sf", "phone.xml", "-s", number]
         command += ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-p", str(free_udp_port()), "-m", "1", "-nostdin"]
         command += ["-min_rtp_port", str(free_udp_port()), "-timeout", f"{duration_ms // 1000 + 30}s", "-timeout_error"]
         done = subprocess.run(

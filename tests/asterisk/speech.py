@@ -68,7 +68,7 @@ def voice(samples: Samples, rate: int) -> NDArray[np.bool_]:
     size = int(rate * WINDOW_S)
     windows = samples[: samples.size // size * size].astype(np.float64).reshape(-1, size)
     level = 10 * np.log10((windows**2).mean(axis=1) + 1e-9)
-    return level > np.percentile(level, 97) - VOICE_BELOW_LOUDEST_DB
+    return np.asarray(level > np.percentile(level, 97) - VOICE_BELOW_LOUDEST_DB)
 
 
 def first_voiced(samples: Samples, rate: int) -> int:

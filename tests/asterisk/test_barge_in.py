@@ -17,7 +17,7 @@ from pbx import Pbx
 from serving import Serving
 from speech import Samples, first_voiced, phrase, read
 
-Prompt = Callable[[str, int], Samples]
+Figure = Callable[[str], None]
 
 RATE = 8000
 PROMPTS = 24
@@ -81,7 +81,7 @@ def long_question(tree: Tree) -> Samples:
     return np.concatenate(parts)[: 5 * RATE]
 
 
-def test_the_parrot_stops_within_frames_of_the_decision(tree: Tree) -> None:
+def test_the_parrot_stops_within_frames_of_the_decision(tree: Tree, figure: Figure) -> None:
     interruptions = phrases(tree)
     assert len(interruptions) == PROMPTS
     question = long_question(tree)
@@ -109,15 +109,15 @@ def test_the_parrot_stops_within_frames_of_the_decision(tree: Tree) -> None:
                 overlap.caller.hang_up()
     decision_worst = max(after_decision)
     voice_p50, voice_p90 = np.percentile(after_voice, [50, 90])
-    print(
-        f"{PROMPTS} interruptions: last agent frame after the decision {np.median(after_decision):.0f} ms at the median,"
+    figure(
+        f"{PROMPTS} interruptions: last agent frame {np.median(after_decision):.0f} ms after the decision (median),"
         f" {decision_worst:.0f} at most; after the first voiced sample {voice_p50:.0f} ms p50, {voice_p90:.0f} p90"
     )
     assert decision_worst <= 60
     assert voice_p90 <= 160
 
 
-def test_a_caller_on_asterisk_hears_the_parrot_stop(pbx: Pbx, tree: Tree, tap: Tap) -> None:
+def test_a_caller_on_asterisk_hears_the_parrot_stop(pbx: Pbx, tree: Tree, tap: Tap, figure: Figure) -> None:
     with Serving("agents:watched_parrot") as server:
         pbx.send_calls_to(server.port)
         call, caller = pbx.tap(tap, "app")
@@ -129,6 +129,6 @@ def test_a_caller_on_asterisk_hears_the_parrot_stop(pbx: Pbx, tree: Tree, tap: T
         call.wait_until_gone()
         server.wait_for("Interrupted", cause="barge_in")
     after = overlap.after_voice_ms()
-    print(f"through Asterisk: last agent frame {after:.0f} ms after the first voiced sample")
+    figure(f"through Asterisk: last agent frame {after:.0f} ms after the first voiced sample")
     # Asterisk reads and writes each channel once in 20 ms, on both of its sides and in both directions.
     assert after <= 160 + 80

@@ -1,4 +1,4 @@
-"""What else happens in a call on a real Asterisk: keys, who hangs up, a server that is not there, the printed dialplan."""
+"""What else happens in a real call: keys, who hangs up, a server that is not there, the printed dialplan."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ def test_without_a_server_the_application_ends_the_call(pbx: Pbx) -> None:
 
 
 @pytest.mark.parametrize(("options", "rate"), [([], 8000), (["--wideband"], 16000)], ids=["8 kHz", "16 kHz"])
-def test_the_printed_dialplan_carries_a_call(
-    pbx: Pbx, tap: Tap, prompt: Prompt, options: list[str], rate: int
-) -> None:
+def test_the_printed_dialplan_carries_a_call(pbx: Pbx, tap: Tap, prompt: Prompt, options: list[str], rate: int) -> None:
     with Serving("echo") as server:
         printed = subprocess.run(
             [sys.executable, "-m", "talkpath", "dialplan", "--port", str(server.port), *options],

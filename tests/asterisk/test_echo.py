@@ -15,6 +15,7 @@ from sip import L16_WIDE, PCMU, Codec, Phone
 from speech import Samples, match
 
 Prompt = Callable[[str, int], Samples]
+Figure = Callable[[str], None]
 
 TRANSPORTS = [
     pytest.param("app", 8000, id="AudioSocket() 8 kHz"),
@@ -29,7 +30,9 @@ def lead(rate: int) -> Samples:
 
 
 @pytest.mark.parametrize(("agent", "rate"), TRANSPORTS)
-def test_a_local_call_hears_what_it_said(pbx: Pbx, tap: Tap, prompt: Prompt, agent: str, rate: int) -> None:
+def test_a_local_call_hears_what_it_said(
+    pbx: Pbx, tap: Tap, prompt: Prompt, figure: Figure, agent: str, rate: int
+) -> None:
     said = prompt("demo-congrats", rate)[: 10 * rate]
     with Serving("echo") as server:
         pbx.send_calls_to(server.port)
@@ -42,7 +45,7 @@ def test_a_local_call_hears_what_it_said(pbx: Pbx, tap: Tap, prompt: Prompt, age
             assert caller.heard_rates == {rate}
         call.wait_until_gone()
     found = match(said, heard)
-    print(f"correlation {found.correlation:.6f}, {found.equal:.2%} of samples equal")
+    figure(f"correlation {found.correlation:.6f}, {found.equal:.2%} of samples equal")
     assert found.correlation >= 0.999
 
 
@@ -51,14 +54,14 @@ def test_a_local_call_hears_what_it_said(pbx: Pbx, tap: Tap, prompt: Prompt, age
     [pytest.param("1001", PCMU, 8000, id="PCMU"), pytest.param("2001", L16_WIDE, 16000, id="L16 at 16 kHz")],
 )
 def test_a_sip_call_hears_what_it_said(
-    pbx: Pbx, prompt: Prompt, tmp_path: Path, number: str, codec: Codec, rate: int
+    pbx: Pbx, prompt: Prompt, figure: Figure, tmp_path: Path, number: str, codec: Codec, rate: int
 ) -> None:
     said = codec.decode(codec.encode(prompt("demo-congrats", rate)[: 8 * rate]))
     with Serving("echo") as server:
         pbx.send_calls_to(server.port)
         heard = Phone(pbx, codec, tmp_path).call(number, codec.encode(np.concatenate([lead(rate), said])), 1000)
     found = match(said, codec.decode(heard))
-    print(f"correlation {found.correlation:.6f}, {found.equal:.2%} of samples equal")
+    figure(f"correlation {found.correlation:.6f}, {found.equal:.2%} of samples equal")
     assert found.correlation >= 0.999
 
 
