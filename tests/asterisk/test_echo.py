@@ -30,9 +30,7 @@ def lead(rate: int) -> Samples:
 
 
 @pytest.mark.parametrize(("agent", "rate"), TRANSPORTS)
-def test_a_local_call_hears_what_it_said(
-    pbx: Pbx, tap: Tap, prompt: Prompt, figure: Figure, agent: str, rate: int
-) -> None:
+def test_a_local_call_hears_itself(pbx: Pbx, tap: Tap, prompt: Prompt, figure: Figure, agent: str, rate: int) -> None:
     said = prompt("demo-congrats", rate)[: 10 * rate]
     with Serving("echo") as server:
         pbx.send_calls_to(server.port)
@@ -53,7 +51,7 @@ def test_a_local_call_hears_what_it_said(
     ("number", "codec", "rate"),
     [pytest.param("1001", PCMU, 8000, id="PCMU"), pytest.param("2001", L16_WIDE, 16000, id="L16 at 16 kHz")],
 )
-def test_a_sip_call_hears_what_it_said(
+def test_a_sip_call_hears_itself(
     pbx: Pbx, prompt: Prompt, figure: Figure, tmp_path: Path, number: str, codec: Codec, rate: int
 ) -> None:
     said = codec.decode(codec.encode(prompt("demo-congrats", rate)[: 8 * rate]))
