@@ -5,11 +5,14 @@
 
 mod audioop;
 mod buffer;
+mod call;
+mod caller;
 mod codec;
 mod error;
 mod frame;
 mod level;
 mod resampler;
+mod server;
 mod vad;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +31,9 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<vad::Vad>()?;
     module.add_class::<vad::VadVerdict>()?;
     module.add_class::<level::Level>()?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<caller::Caller>()?;
+    module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(codec::encode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;
     module.add_function(wrap_pyfunction!(level::level, module)?)?;

@@ -1,0 +1,226 @@
+"""Serving calls: one handler a call, on the running event loop; the audio itself flows in the core's own threads.
+
+The core wakes the loop through one file descriptor, once a batch: however many calls have frames or events, one wake-up
+hands them all over.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
+from urllib.parse import urlsplit
+
+from talkpath import _talkpath
+from talkpath.errors import InvalidArgument, SessionEnded
+from talkpath.session import Session
+
+Handler: TypeAlias = Callable[[Session], Awaitable[None]]
+
+DEFAULT_LISTEN = "audiosocket://127.0.0.1:8090"
+
+_logger = logging.getLogger("talkpath.session")
+
+
+class Options(TypedDict, total=False):
+    """What can be set of a server; what is left out keeps the core's default, given in brackets."""
+
+    max_calls: int
+    """Calls at a time; further ones are refused."""
+    max_pending: int
+    """Connections that have not yet said which call they are."""
+    handshake_timeout_s: float
+    """How long such a connection may take."""
+    idle_timeout_s: float
+    """How long a peer may be silent before its call ends."""
+    media_threads: int
+    """Threads that carry audio."""
+    realtime_priority: bool
+    """Whether they ask the system for real-time priority."""
+    ptime_ms: float
+    """The packet time (20)."""
+    output_rate: int
+    """Samples a second of what is sent (what the peer sends)."""
+    prebuffer_ms: float
+    """How much audio is gathered before playout starts, at first (60)."""
+    prebuffer_max_ms: float
+    """The most that underruns may raise it to (400)."""
+    input_buffer_ms: float
+    """How much heard audio waits for a handler that does not read (5,000)."""
+    output_limit_bytes: int
+    """How much may wait for playout before `write` waits (10 MiB)."""
+    vad: bool
+    """Whether voice activity is detected (True)."""
+    vad_sensitivity: float
+    """0, hears only clear speech, to 1, hears the faintest (0.5)."""
+    vad_min_speech_ms: float
+    """How much voice makes an onset (60)."""
+    vad_hangover_ms: float
+    """How long a pause ends speech (300)."""
+    vad_look_back_ms: float
+    """How much before an onset still reaches a `speech_only` reader (200)."""
+    barge_in: bool
+    """Whether the core interrupts the agent when the caller speaks (True); `Session.barge_in` sets it for one call."""
+    barge_in_min_speech_ms: float
+    """How much voice, louder than the agent's echo, makes an interruption (60)."""
+    barge_in_protection_ms: float
+    """How long the agent cannot be interrupted after its first frame (200)."""
+    barge_in_cooldown_ms: float
+    """How long after an interruption none follows (500)."""
+    echo_guard: bool
+    """Whether the agent's own echo raises the level that an interruption needs (True)."""
+
+
+class Server:
+    """Serves calls while it is entered: `async with talkpath.Server(handler) as server:`."""
+
+    def __init__(self, handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+        self._handler = handler
+        self._listen = _address_of(listen)
+        self._options: Mapping[str, Any] = dict(options)
+        self._core: _talkpath.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sessions: dict[int, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._core is not None:
+            raise RuntimeError("the server was entered before, wanted a new one")
+        self._loop = asyncio.get_running_loop()
+        self._core = _talkpath.Server(self._listen, **self._options)
+        self._stopped = self._loop.create_future()
+        self._loop.add_reader(self._core.fileno(), self._take_news)
+        # What the core said before there was a reader.
+        self._take_news()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def address(self) -> str:
+        """Where the server listens, host:port; the port is the real one where 0 was asked for."""
+        return self._entered().address
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The calls that run now."""
+        return tuple(self._sessions.values())
+
+    def stats(self) -> dict[str, Any]:
+        """The server's counters now."""
+        return self._entered().stats()
+
+    async def serve_forever(self) -> None:
+        """Waits until the server is closed, or this is cancelled."""
+        self._entered()
+        assert self._stopped is not None
+        await asyncio.shield(self._stopped)
+
+    async def close(self, grace_s: float = 5.0) -> None:
+        """Takes no more calls, lets those there are end within `grace_s` seconds, then ends them."""
+        if self._core is None or self._loop is None or self._stopped is None or self._stopped.done():
+            return
+        core, loop = self._core, self._loop
+        core.stop(grace_s)
+        try:
+            await asyncio.shield(self._stopped)
+            # The calls are over; their handlers know it and may still have something to finish.
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=grace_s)
+        finally:
+            loop.remove_reader(core.fileno())
+            core.stop(0)
+            for task in self._tasks:
+                task.cancel()
+            if not self._stopped.done():
+                self._stopped.set_result(None)
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=1)
+
+    def _entered(self) -> _talkpath.Server:
+        if self._core is None:
+            raise RuntimeError("the server is not running, wanted one inside its async with")
+        return self._core
+
+    def _take_news(self) -> None:
+        core = self._core
+        assert core is not None
+        calls, keys, records = core.poll()
+        for call in calls:
+            self._begin(call)
+        for key in keys:
+            session = self._sessions.get(key)
+            if session is not None:
+                session.wake()
+        for name, level, message in records:
+            logging.getLogger(name).log(level, "%s", message)
+        if core.is_stopped() and self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    def _begin(self, call: _talkpath.Call) -> None:
+        assert self._loop is not None
+        session = Session(call, self._loop)
+        self._sessions[call.key] = session
+        task = self._loop.create_task(self._run(session, call), name=f"talkpath-{session.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # News that came before the session was known here.
+        session.wake()
+
+    async def _run(self, session: Session, call: _talkpath.Call) -> None:
+        try:
+            await self._handler(session)
+            await session.hangup(after_drain=True)
+        except SessionEnded as error:
+            if session.end_reason is None:
+                _logger.exception("call %s: the handler failed", session.id)
+            else:
+                # A handler that was still speaking when the caller hung up: the usual end of a call.
+                _logger.debug("call %s: the handler stopped: %s", session.id, error)
+        except Exception:
+            _logger.exception("call %s: the handler failed", session.id)
+        finally:
+            # Does nothing to a call that has ended or is hanging up.
+            call.fail()
+            self._sessions.pop(call.key, None)
+
+
+async def serve(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+    """Serves calls until it is cancelled; then lets running calls end within five seconds."""
+    async with Server(handler, listen, **options) as server:
+        await server.serve_forever()
+
+
+def run(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+    """Serves calls until Ctrl-C or SIGTERM; a second Ctrl-C ends running calls at once."""
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError, RuntimeError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await serve(handler, listen, **options)
+
+    with suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(main())
+
+
+def _address_of(listen: str) -> str:
+    """The host:port of audiosocket://host:port, which may also be given alone."""
+    url = urlsplit(listen if "://" in listen else f"audiosocket://{listen}")
+    wanted = f"listen address {listen!r}, wanted audiosocket://HOST:PORT"
+    if url.scheme != "audiosocket" or url.path not in ("", "/"):
+        raise InvalidArgument(wanted)
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise InvalidArgument(wanted) from None
+    if not host or port is None:
+        raise InvalidArgument(wanted)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

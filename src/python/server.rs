@@ -1,0 +1,158 @@
+//! `_talkpath.Server`: an AudioSocket server and the file descriptor by which it wakes an event loop.
+//!
+//! `talkpath.Server` is made of it: which handler gets a call, and what happens when it fails, is decided there.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use super::call::Call;
+use super::error::guard;
+use super::{duration_ms, milliseconds};
+use crate::Error;
+use crate::audio::frame::SampleRate;
+use crate::io::audiosocket::{AudioSocketServer, ServerConfig};
+use crate::io::log::LogLevel;
+use crate::io::notify::Notifier;
+
+/// A running AudioSocket server.
+#[pyclass(frozen, module = "talkpath._talkpath")]
+pub(super) struct Server {
+    server: AudioSocketServer,
+    notifier: Arc<Notifier>,
+}
+
+#[pymethods]
+impl Server {
+    /// Listens on `listen` (host:port) and starts the threads; `options` are those of `talkpath.server.Options`.
+    #[new]
+    #[pyo3(signature = (listen, **options))]
+    fn new(py: Python<'_>, listen: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut config = ServerConfig { listen: resolve(py, listen)?, ..ServerConfig::default() };
+        for (name, value) in options.into_iter().flatten() {
+            set_option(&mut config, name.extract()?, &value)?;
+        }
+        let notifier = Arc::new(Notifier::new()?);
+        let server = guard(|| Ok(AudioSocketServer::bind(config, Arc::clone(&notifier))?))?;
+        Ok(Self { server, notifier })
+    }
+
+    /// Where it listens, host:port.
+    #[getter]
+    fn address(&self) -> String {
+        self.server.local_addr().to_string()
+    }
+
+    /// The descriptor that becomes readable when `poll` has something.
+    fn fileno(&self) -> i32 {
+        self.notifier.as_raw_fd()
+    }
+
+    /// All that is new: calls that began, keys of calls with news, log records as (logger, level, message).
+    fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.notifier.take();
+        let calls = PyList::empty(py);
+        while let Some(call) = self.server.accept() {
+            calls.append(Bound::new(py, Call::new(call.key, call.id.to_string(), call.peer, call.agent))?)?;
+        }
+        let mut keys = Vec::new();
+        self.server.poll_ready(&mut keys);
+        let mut records = Vec::new();
+        while let Some(record) = self.server.poll_log() {
+            records.push((record.target, level_number(record.level), record.to_string()));
+        }
+        (calls, keys, records).into_pyobject(py)
+    }
+
+    /// Takes no more calls; ends each that runs when its agent's audio is played, and the rest after `grace_s` seconds.
+    fn stop(&self, grace_s: f64) -> PyResult<()> {
+        self.server.stop(duration_ms("grace_s", grace_s * 1e3)?);
+        Ok(())
+    }
+
+    /// Whether all calls have ended after a stop.
+    fn is_stopped(&self) -> bool {
+        self.server.is_stopped()
+    }
+
+    /// The server's counters now.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.server.stats();
+        let dict = PyDict::new(py);
+        dict.set_item("calls", stats.calls)?;
+        dict.set_item("pending", stats.pending)?;
+        dict.set_item("calls_began", stats.calls_began)?;
+        dict.set_item("calls_refused", stats.calls_refused)?;
+        dict.set_item("connections_rejected", stats.connections_rejected)?;
+        dict.set_item("frames_sent", stats.frames_sent)?;
+        dict.set_item("frames_dropped", stats.frames_dropped)?;
+        for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)] {
+            dict.set_item(format!("lateness_{name}_ms"), milliseconds(stats.lateness.quantile(quantile)))?;
+        }
+        dict.set_item("lateness_max_ms", milliseconds(stats.lateness.max()))?;
+        dict.set_item("media_cpu_s", stats.media_cpu.as_secs_f64())?;
+        dict.set_item("priority", stats.priority.to_string())?;
+        Ok(dict)
+    }
+}
+
+/// Finds the address of a host:port, letting other Python threads run while a name is looked up.
+fn resolve(py: Python<'_>, listen: &str) -> PyResult<SocketAddr> {
+    let found = py.detach(|| listen.to_socket_addrs().map(|mut addresses| addresses.next()));
+    let address = found.map_err(|error| Error::io(format!("look up {listen}"), error))?;
+    address.ok_or_else(|| Error::invalid(format!("address {listen}, wanted one that exists")).into())
+}
+
+fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let ms = || -> PyResult<Duration> { Ok(duration_ms(name, value.extract()?)?) };
+    let seconds = || -> PyResult<Duration> { Ok(duration_ms(name, value.extract::<f64>()? * 1e3)?) };
+    let session = &mut config.session;
+    match name {
+        "max_calls" => config.max_calls = value.extract()?,
+        "max_pending" => config.max_pending = value.extract()?,
+        "handshake_timeout_s" => config.handshake_timeout = seconds()?,
+        "idle_timeout_s" => config.idle_timeout = seconds()?,
+        "media_threads" => config.media_threads = value.extract()?,
+        "realtime_priority" => config.realtime_priority = value.extract()?,
+        "ptime_ms" => session.ptime = ms()?,
+        "output_rate" => session.output_rate = optional_rate(value)?,
+        "prebuffer_ms" => session.prebuffer = ms()?,
+        "prebuffer_max_ms" => session.prebuffer_max = ms()?,
+        "input_buffer_ms" => session.input_buffer = ms()?,
+        "output_limit_bytes" => session.output_limit_bytes = value.extract()?,
+        "vad" => session.vad.enabled = value.extract()?,
+        "vad_sensitivity" => session.vad.sensitivity = value.extract()?,
+        "vad_min_speech_ms" => session.vad.min_speech = ms()?,
+        "vad_hangover_ms" => session.vad.hangover = ms()?,
+        "vad_look_back_ms" => session.vad.look_back = ms()?,
+        "barge_in" => session.barge_in.automatic = value.extract()?,
+        "barge_in_min_speech_ms" => session.barge_in.min_speech = ms()?,
+        "barge_in_protection_ms" => session.barge_in.protection = ms()?,
+        "barge_in_cooldown_ms" => session.barge_in.cooldown = ms()?,
+        "echo_guard" => session.barge_in.echo_guard = value.extract()?,
+        other => {
+            return Err(PyTypeError::new_err(format!("option {other:?}, wanted one of talkpath.server.Options")));
+        }
+    }
+    Ok(())
+}
+
+fn optional_rate(value: &Bound<'_, PyAny>) -> PyResult<Option<SampleRate>> {
+    let hz: Option<u32> = value.extract()?;
+    Ok(hz.map(SampleRate::new).transpose()?)
+}
+
+/// The number that Python's `logging` gives a level.
+fn level_number(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Debug => 10,
+        LogLevel::Info => 20,
+        LogLevel::Warning => 30,
+        LogLevel::Error => 40,
+    }
+}
