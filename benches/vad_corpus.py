@@ -201,9 +201,10 @@ def scorer():
 
 
 def run_scorer(program, mode, samples, columns):
+    """Runs one detector over samples; returns its rows."""
     with tempfile.NamedTemporaryFile(suffix=".raw") as file:
         samples.tofile(file.name)
-        return np.frombuffer(subprocess.check_output([program, mode, file.name]), np.float32).reshape(-1, columns)
+        return np.frombuffer(subprocess.check_output([program, *mode.split(), file.name]), np.float32).reshape(-1, columns)
 
 
 def at_labels(values, step_ms, count):
@@ -236,7 +237,7 @@ def judge(clips, program, seconds, seed, only=None):
             active, judged, starts = marks[speaker]
             background = noise(kind, len(talk), clips, rng) if snr is not None else None
             heard = mix(talk, active, background, snr)
-            own = run_scorer(program, "talkpath", heard, 3)
+            own = run_scorer(program, "talkpath 8000", heard, 3)
             peer = run_scorer(program, "earshot", upsample(heard), 1)[:, 0]
             score, known = at_labels(own[:, 0], 20, len(active))
             flag, flag_known = at_labels(own[:, 1], 20, len(active))
@@ -263,7 +264,7 @@ def judge_alone(clips, program, seconds, rng):
         for dbfs in (-50, -35, -20):
             background = noise(kind, seconds * RATE, clips, rng)
             heard = ulaw_round_trip(background / background.std() * 32768 * 10 ** (dbfs / 20))
-            own.append(run_scorer(program, "talkpath", heard, 3)[:, 1].mean())
+            own.append(run_scorer(program, "talkpath 8000", heard, 3)[:, 1].mean())
             peer.append((run_scorer(program, "earshot", upsample(heard), 1) > 0.5).mean())
         print(f"{kind} alone, false at -50/-35/-20 dBFS: talkpath {join(own)}, earshot {join(peer)}", flush=True)
 

@@ -1,6 +1,6 @@
 //! Runs detectors over a raw recording and writes what they say: the inner part of `vad_corpus.py` and `vad_train.py`.
 //!
-//! `vad_scores talkpath FILE`: 8 kHz in; per 20 ms the score, the verdict (0 or 1) and whether the speech gate is in speech.
+//! `vad_scores talkpath HZ FILE`: 8 or 16 kHz in; per 20 ms the score, the verdict (0 or 1) and whether the speech gate is in speech.
 //! `vad_scores earshot FILE`: 16 kHz in; per 16 ms earshot's own score.
 //! `vad_scores features FILE`: 8 kHz in; per 16 ms what the small network sees, or NaN where the gate is shut.
 //! Samples are 16-bit, results 32-bit floats on standard output, both little-endian.
@@ -17,12 +17,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--where"] => println!("{}", std::env::current_exe()?.display()),
-        ["talkpath", file] => write(&talkpath_scores(&read(file)?)?)?,
+        ["talkpath", hz, file] => write(&talkpath_scores(SampleRate::new(hz.parse()?)?, &read(file)?)?)?,
         ["earshot", file] => write(&earshot_scores(&read(file)?))?,
         ["features", file] => write(&features(&read(file)?)?)?,
         [] => println!("a tool for vad_corpus.py; nothing to measure by itself"),
         _ => {
-            return Err(format!("got {arguments:?}, wanted --where or talkpath, earshot or features and a file").into());
+            return Err(format!(
+                "got {arguments:?}, wanted --where, or talkpath and Hz, earshot or features, and a file"
+            )
+            .into());
         }
     }
     Ok(())
@@ -38,10 +41,10 @@ fn write(values: &[f32]) -> std::io::Result<()> {
     std::io::stdout().lock().write_all(&bytes)
 }
 
-fn talkpath_scores(samples: &[i16]) -> talkpath::Result<Vec<f32>> {
-    let mut vad = PhoneVad::new(SampleRate::HZ_8000)?;
+fn talkpath_scores(rate: SampleRate, samples: &[i16]) -> talkpath::Result<Vec<f32>> {
+    let mut vad = PhoneVad::new(rate)?;
     let mut gate = SpeechGate::default();
-    let frames = samples.chunks_exact(160).flat_map(|frame| {
+    let frames = samples.chunks_exact(rate.frame_len()).flat_map(|frame| {
         let verdict = vad.process(frame);
         gate.update(verdict.speech, verdict.score, PTIME);
         [verdict.score, f32::from(u8::from(verdict.speech)), f32::from(u8::from(gate.in_speech()))]

@@ -6,9 +6,9 @@ import logging
 import uuid
 
 import pytest
-from audio import find, noise, tone
 
 import talkpath
+from audio import find, noise, tone
 from talkpath.testing import Phone
 
 LISTEN = "audiosocket://127.0.0.1:0"

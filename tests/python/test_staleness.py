@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 import pytest
-from audio import tone
 
 import talkpath
+from audio import tone
 from talkpath.testing import Phone
 
 LISTEN = "audiosocket://127.0.0.1:0"

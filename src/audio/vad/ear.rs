@@ -4,10 +4,13 @@
 //! the 32 ms before, as much as it looks back, so that no first syllable is lost to the gate. What the network says about
 //! a step, and what follows from that, is not decided here.
 
+use std::time::Duration;
+
 use earshot::{Detector, Predictor};
 
 use super::NoiseFloor;
 use crate::audio::frame::SampleRate;
+use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
 use crate::{Error, Result};
 
@@ -17,8 +20,9 @@ pub struct Ear<P> {
     detector: Box<Detector<P>>,
     gate: EnergyGate,
     upsampler: Resampler,
-    /// The newest three steps at 16 kHz; the last one is being filled.
-    recent: [i16; 3 * STEP],
+    /// The newest three steps as they came in, each `step` long; the last one is being filled.
+    recent: [i16; 3 * WIDE_STEP],
+    step: usize,
     filled: usize,
 }
 
@@ -46,22 +50,26 @@ impl<P: Predictor> Ear<P> {
             detector: Box::new(Detector::new(predictor)),
             gate: EnergyGate::new(),
             upsampler: Resampler::new(rate, SampleRate::HZ_16000),
-            recent: [0; 3 * STEP],
+            recent: [0; 3 * WIDE_STEP],
+            step: rate.samples_in(STEP),
             filled: 0,
         })
     }
 
     /// Takes samples, and returns what was heard in the newest step that they complete, if they complete one.
-    pub fn hear(&mut self, samples: &[i16]) -> Option<Heard> {
-        if self.rate == SampleRate::HZ_16000 {
-            return self.push(samples);
-        }
+    pub fn hear(&mut self, mut samples: &[i16]) -> Option<Heard> {
         let mut heard = None;
-        let mut doubled = [0; 2 * CHUNK];
-        for chunk in samples.chunks(CHUNK) {
-            // There is always room: at most 2 * CHUNK come out of CHUNK.
-            let written = self.upsampler.process_into(chunk, &mut doubled).unwrap_or(0);
-            heard = self.push(&doubled[..written]).or(heard);
+        while !samples.is_empty() {
+            let room = &mut self.recent[2 * self.step + self.filled..3 * self.step];
+            let (now, later) = samples.split_at(samples.len().min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            samples = later;
+            if self.filled == self.step {
+                heard = Some(self.hear_step());
+                self.recent.copy_within(self.step..3 * self.step, 0);
+                self.filled = 0;
+            }
         }
         heard
     }
@@ -74,36 +82,22 @@ impl<P: Predictor> Ear<P> {
         self.filled = 0;
     }
 
-    fn push(&mut self, mut samples: &[i16]) -> Option<Heard> {
-        let mut heard = None;
-        while !samples.is_empty() {
-            let newest = &mut self.recent[2 * STEP + self.filled..];
-            let (now, later) = samples.split_at(samples.len().min(newest.len()));
-            newest[..now.len()].copy_from_slice(now);
-            self.filled += now.len();
-            samples = later;
-            if self.filled == STEP {
-                heard = Some(self.step());
-                self.recent.copy_within(STEP.., 0);
-                self.filled = 0;
+    /// Hears the step that has just been filled.
+    fn hear_step(&mut self) -> Heard {
+        let level_dbfs = level_dbfs(&self.recent[2 * self.step..3 * self.step]);
+        let mut score = 0.0;
+        if let Gate::Open { missed } = self.gate.update(level_dbfs) {
+            if missed > 0 {
+                self.upsampler.reset();
+            }
+            let mut wide = [0; WIDE_STEP];
+            for step in self.recent[(2 - missed) * self.step..3 * self.step].chunks_exact(self.step) {
+                match self.upsampler.process_into(step, &mut wide) {
+                    Ok(WIDE_STEP) => score = self.detector.predict_i16(&wide),
+                    other => debug_assert!(false, "a step at {} became {other:?}", self.rate),
+                }
             }
         }
-        heard
-    }
-
-    /// Hears the step that has just been filled.
-    fn step(&mut self) -> Heard {
-        let (before, newest) = self.recent.split_at(2 * STEP);
-        let level_dbfs = level_dbfs(newest);
-        let score = match self.gate.update(level_dbfs) {
-            Gate::Shut => 0.0,
-            Gate::Open { missed } => {
-                for step in before[(2 - missed) * STEP..].chunks_exact(STEP) {
-                    self.detector.predict_i16(step);
-                }
-                self.detector.predict_i16(newest)
-            }
-        };
         Heard { score, level_dbfs, noise_dbfs: self.gate.noise_dbfs }
     }
 }
@@ -128,7 +122,7 @@ enum Gate {
 
 impl EnergyGate {
     fn new() -> Self {
-        Self { floor: NoiseFloor::new(STEP as f32 / 16_000.0), noise_dbfs: 0.0, hold: 0, shut: 0 }
+        Self { floor: NoiseFloor::new(STEP.as_secs_f32()), noise_dbfs: 0.0, hold: 0, shut: 0 }
     }
 
     fn update(&mut self, level_dbfs: f32) -> Gate {
@@ -144,18 +138,17 @@ impl EnergyGate {
     }
 }
 
-/// Level in dB below full scale, at least −96.
+/// Level in dB below full scale without the line's DC offset, at least [`Level::FLOOR_DBFS`].
 fn level_dbfs(samples: &[i16]) -> f32 {
-    let power = samples.iter().map(|&s| f32::from(s) * f32::from(s)).sum::<f32>() / samples.len() as f32;
-    (10.0 * (power + 1e-3).log10() - FULL_SCALE_DB).max(-96.0)
+    let level = Level::measure(samples);
+    let rms = (level.rms * level.rms - level.dc * level.dc).max(0.0).sqrt();
+    Level { rms, ..level }.rms_dbfs()
 }
 
-/// Samples in a step at 16 kHz: 16 ms, what earshot takes.
-const STEP: usize = 256;
-/// Samples at 8 kHz that are brought to 16 kHz at a time.
-const CHUNK: usize = 160;
-/// 20·log10(32768).
-const FULL_SCALE_DB: f32 = 90.309;
+/// What earshot takes at a time.
+const STEP: Duration = Duration::from_millis(16);
+/// Samples in a step at 16 kHz.
+const WIDE_STEP: usize = 256;
 /// How far sound must stand out of a quiet background to open the gate.
 const MARGIN_DB: f32 = 3.0;
 /// Below this level nothing is speech: a whisper on a phone line is louder.

@@ -47,7 +47,7 @@ pub struct Verdict {
     pub score: f32,
     /// The score from which on it counts as speech, 0 to 1.
     pub threshold: f32,
-    /// Level of the newest step in dB below full scale (a full-scale square wave is 0); at least −96.
+    /// Level of the newest step in dB below full scale, without DC (a full-scale square wave is 0); at least −96.3.
     pub level_dbfs: f32,
     /// Level of the background in dB below full scale.
     pub noise_dbfs: f32,

@@ -1,0 +1,50 @@
+"""Agents that the tests have `talkpath serve` run: a built-in one watched, and one that hangs up.
+
+Each event of a call becomes one JSON line on standard output, so that a test knows what the agent knew and when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+import talkpath
+from talkpath.agents import echo, parrot
+
+
+async def watched_echo(session: talkpath.Session) -> None:
+    """The echo, watched."""
+    await _watch(session, echo)
+
+
+async def watched_parrot(session: talkpath.Session) -> None:
+    """The parrot, watched."""
+    await _watch(session, parrot)
+
+
+async def hang_up_on_speech(session: talkpath.Session) -> None:
+    """Hangs up as soon as the caller speaks."""
+    async for event in session.events():
+        _tell(session, event)
+        if isinstance(event, talkpath.SpeechStarted):
+            await session.hangup(after_drain=False)
+
+
+async def _watch(session: talkpath.Session, agent: talkpath.Handler) -> None:
+    events = session.events()
+
+    async def watch() -> None:
+        async for event in events:
+            _tell(session, event)
+
+    watching = asyncio.create_task(watch())
+    await agent(session)
+    await watching
+
+
+def _tell(session: talkpath.Session, event: talkpath.Event) -> None:
+    line = {"call": session.id, "event": type(event).__name__, **asdict(event)}
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
