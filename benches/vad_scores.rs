@@ -1,6 +1,7 @@
 //! Runs detectors over a raw recording and writes what they say: the inner part of `vad_corpus.py` and `vad_train.py`.
 //!
-//! `vad_scores talkpath HZ FILE`: 8 or 16 kHz in; per 20 ms the score, the verdict (0 or 1) and whether the speech gate is in speech.
+//! `vad_scores talkpath HZ FILE`: 8 or 16 kHz in; per 20 ms the score, the verdict (0 or 1) and whether
+//! the speech gate is in speech (0 or 1).
 //! `vad_scores earshot FILE`: 16 kHz in; per 16 ms earshot's own score.
 //! `vad_scores features FILE`: 8 kHz in; per 16 ms what the small network sees, or NaN where the gate is shut.
 //! Samples are 16-bit, results 32-bit floats on standard output, both little-endian.

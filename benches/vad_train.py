@@ -17,7 +17,7 @@ import vad_corpus as corpus
 RATE = corpus.RATE
 WEIGHTS = os.path.join(corpus.ROOT, "src/audio/vad/weights.rs")
 INPUTS = 45
-SHAPE = (INPUTS, 24, 12, 1)
+SHAPE = (INPUTS, 32, 16, 1)
 KINDS = ("white", "street", "babble", "clean", "babble", "car", "fan", "tones", "step", "street", "babble", "white")
 
 
@@ -173,8 +173,8 @@ def write_weights(params):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--leave-out", action="store_true", help="cross-validate over speakers instead")
-    parser.add_argument("--minutes", type=int, default=48, help="minutes of calls by each speaker")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--minutes", type=int, default=200, help="minutes of calls by each speaker")
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     folder = corpus.fetch_packages()

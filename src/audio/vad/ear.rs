@@ -1,8 +1,9 @@
-//! What surrounds the network: steps of 16 ms at 16 kHz out of frames of any length, and a gate that spares it in quiet.
+//! What surrounds the network: steps of 16 ms at 16 kHz out of frames of any length, and a gate that spares it in
+//! quiet.
 //!
-//! While nothing is louder than a quiet line's background, the network does not run. When something is, it first hears
-//! the 32 ms before, as much as it looks back, so that no first syllable is lost to the gate. What the network says about
-//! a step, and what follows from that, is not decided here.
+//! While nothing is louder than a quiet line's background, the network does not run. When something is, it first
+//! hears the 32 ms before, as much as its spectrum looks back, so that no first syllable is lost to the gate. What
+//! the network says about a step, and what follows from that, is not decided here.
 
 use std::time::Duration;
 

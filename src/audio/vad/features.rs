@@ -1,8 +1,8 @@
 //! What is heard in one step of 16 ms, relative to the background and the voice of this very call.
 //!
-//! The network's score is good at ranking and blind to the call: the same score means speech in a quiet room and nothing
-//! at all on a noisy street. [`Features`] puts it beside what it usually is in this call, and beside how far each
-//! band of the spectrum stands out of the band's own background. It decides nothing (see `model`).
+//! The network's score is good at ranking and blind to the call: the same score means speech in a quiet room and
+//! nothing at all on a noisy street. [`Features`] puts it beside what it usually is in this call, and beside how far
+//! each band of the spectrum stands out of the band's own background. It decides nothing (see `model`).
 
 use earshot::{DefaultPredictor, Predictor};
 
@@ -57,7 +57,8 @@ impl Features {
         Self { network: DefaultPredictor::new(), past: Past::default() }
     }
 
-    /// Takes raw log-mel energies as earshot hands them to a predictor whose `normalize` does nothing, with its scratch.
+    /// Takes raw log-mel energies as earshot hands them to a predictor whose `normalize` does nothing, with its
+    /// scratch.
     ///
     /// The first three steps set the background.
     pub fn listen(&mut self, mel: &[f32], scratch: &mut [f32]) -> [f32; FEATURES] {

@@ -1,7 +1,8 @@
 //! Tracks the level of the background under speech.
 //!
-//! Every later decision is relative to the noise of this very call: a quiet office at −70 dBFS and a street at −30 dBFS
-//! must both read as "no speech". The floor falls at once and rises slowly, because speech always comes on top of it.
+//! Every later decision is relative to the noise of this very call: a quiet office at −70 dBFS and a street at −30
+//! dBFS must both read as "no speech". The floor falls at once and rises slowly, because speech always comes on top
+//! of it.
 
 /// The level of the background in dB, followed from a stream of levels.
 ///

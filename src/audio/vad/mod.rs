@@ -1,9 +1,9 @@
 //! Says whether someone is speaking, frame by frame, and when speech began and ended.
 //!
 //! Barge-in, turn taking and the look-back of the first syllable all hang on one question asked 50 times a second.
-//! [`Vad`] is that question; [`PhoneVad`] is the first stage that answers it (an energy gate over a tracked noise floor, then
-//! a small network with a threshold that follows the noise); [`SpeechGate`] turns answers into edges. What an edge
-//! means (an interruption, a turn) belongs to the session.
+//! [`Vad`] is that question; [`PhoneVad`] is the first stage that answers it (an energy gate over a tracked noise
+//! floor, then a small network with a threshold that follows the noise); [`SpeechGate`] turns answers into edges.
+//! What an edge means (an interruption, a turn) belongs to the session.
 
 mod ear;
 mod features;
@@ -27,8 +27,9 @@ use crate::audio::frame::SampleRate;
 pub trait Vad: Send {
     /// Takes the next samples, any number of them (20 ms is usual), and returns the newest verdict.
     ///
-    /// It never looks ahead and never allocates. Samples that do not fill the detector's own step wait inside for the next
-    /// call; until the first step is full the verdict is [`Verdict::default`], and an empty slice repeats the last one.
+    /// It never looks ahead and never allocates. Samples that do not fill the detector's own step wait inside for the
+    /// next call; until the first step is full the verdict is [`Verdict::default`], and an empty slice repeats the
+    /// last one.
     fn process(&mut self, samples: &[i16]) -> Verdict;
 
     /// Forgets the call so far, as if the detector were new; settings stay.

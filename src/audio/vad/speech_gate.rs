@@ -1,7 +1,7 @@
 //! Turns frame-by-frame verdicts into the edges of speech: one onset, one offset.
 //!
-//! A single voiced frame may be a click, and a single unvoiced one a stop consonant. [`SpeechGate`] wants some speech before
-//! it says onset and some quiet before it says offset, and tells how long ago the edge really was, so that a
+//! A single voiced frame may be a click, and a single unvoiced one a stop consonant. [`SpeechGate`] wants some speech
+//! before it says onset and some quiet before it says offset, and tells how long ago the edge really was, so that a
 //! listener can reach back for the first syllable. It owns no audio and no clock: time is the length of the frames.
 
 use std::time::Duration;
@@ -44,7 +44,8 @@ impl SpeechGate {
     /// The score from which on a frame counts twice towards an onset.
     pub const SURE: f32 = 0.9;
 
-    /// Makes a gate that wants `min_speech` of voiced frames for an onset and `hangover` of unvoiced ones for an offset.
+    /// Makes a gate that wants `min_speech` of voiced frames for an onset and `hangover` of unvoiced ones for an
+    /// offset.
     ///
     /// With a `min_speech` of zero the first voiced frame is an onset; with a `hangover` of zero the first unvoiced
     /// frame is an offset.
