@@ -46,10 +46,10 @@ pub(crate) struct Connection {
 }
 
 /// What one service of a connection left to do.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Served {
-    /// The agent's end, once.
-    pub(crate) agent: Option<Agent>,
+    /// [`Connection::take_agent`] has the agent's end.
+    pub(crate) has_begun: bool,
     /// The agent's end has something new.
     pub(crate) wake: bool,
     /// When it wants to be served next; nothing once it has ended.
@@ -167,10 +167,7 @@ impl Connection {
         }
         loop {
             match self.session.poll_output(now) {
-                Output::Started => {
-                    served.agent = self.session.take_agent();
-                    self.control = served.agent.as_ref().map(|agent| agent.control.clone());
-                }
+                Output::Started => served.has_begun = true,
                 Output::Transmit { rate, payload, due, .. } => {
                     let message = &mut desk.scratch.message;
                     // A rate without a kind was refused when the server was bound.
@@ -216,6 +213,13 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// The agent's end, once the call has begun; only once.
+    pub(crate) fn take_agent(&mut self) -> Option<Agent> {
+        let agent = self.session.take_agent()?;
+        self.control = Some(agent.control.clone());
+        Some(agent)
     }
 
     /// Tries to finish a message that the socket took only in part.

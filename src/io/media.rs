@@ -209,15 +209,16 @@ impl MediaThread {
             self.bury_panicked(slot);
             return;
         };
-        let Served { agent, wake, next } = served;
+        let Served { has_begun, wake, next } = served;
         let has_unsent = connection.has_unsent();
-        let (key, id, peer) = (connection.key, connection.id, connection.peer);
-        if let Some(agent) = agent {
+        if has_begun && let Some(agent) = connection.take_agent() {
+            let call = Call { key: connection.key, id: connection.id, peer: connection.peer, agent };
+            self.wake_agents = true;
             // An agent that finds no room is dropped, which hangs up.
-            if self.shared.began.try_send(Call { key, id, peer, agent }).is_err() {
+            if let Err(unsent) = self.shared.began.try_send(call) {
+                let id = unsent.into_inner().id;
                 self.shared.log.push(LogLevel::Error, Some(id), LogEvent::NotAccepted);
             }
-            self.wake_agents = true;
         }
         if wake {
             self.shared.set_ready(slot);

@@ -133,3 +133,21 @@ fn a_flood_is_read_slowly_and_hurts_nobody() {
     drop(server);
     writer.join().unwrap();
 }
+
+#[test]
+fn a_peer_that_reads_late_finds_whole_messages_and_the_call_goes_on() {
+    let mut server = Server::start(|config| {
+        config.session.output_rate = Some(talkpath::audio::frame::SampleRate::new(192_000).unwrap());
+    });
+    let (mut late, call) = server.call(1);
+    let (mut other, _other_call) = server.call(2);
+    while server.server.stats().frames_dropped == 0 {
+        assert_eq!(other.read().unwrap().0, 0x18);
+    }
+    let behind = server.server.stats().frames_sent;
+    for _ in 0..behind {
+        let (kind, payload) = late.read().unwrap();
+        assert_eq!((kind, payload.len()), (0x18, 7_680), "a message was cut");
+    }
+    assert_eq!(call.agent.control.ended(), None);
+}

@@ -157,7 +157,8 @@ impl Engine {
         }
         // Calls that begin together are spread over a packet time all the same, as calls in the world are.
         let frame_us = FRAME.as_micros() as u64;
-        let phase_us = frame_us * index as u64 / self.config.calls as u64;
+        let grid_us = BATCH_INTERVAL.as_micros() as u64;
+        let phase_us = frame_us * index as u64 / self.config.calls as u64 / grid_us * grid_us;
         let wait_us = (phase_us + frame_us - now.as_micros() % frame_us) % frame_us;
         line.connected(now + Duration::from_micros(wait_us), now, &mut self.report);
         if line.stage == Stage::Talking {
@@ -236,7 +237,8 @@ const NEVER: Timestamp = Timestamp::from_micros(u64::MAX);
 const BATCH: usize = 256;
 /// Up to how many calls each arrival is read as it comes.
 const FEW: usize = 8;
-/// The longest that an arrival waits to be stamped when there are many.
+/// The longest that an arrival waits to be stamped when there are many; what they send is due on the same grid, as each
+/// further wake-up would cost more than a frame does.
 const BATCH_INTERVAL: Duration = Duration::from_micros(500);
 /// How soon a stop is noticed.
 const STOP_INTERVAL: Duration = Duration::from_millis(10);
