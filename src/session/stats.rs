@@ -56,7 +56,8 @@ impl LatenessHistogram {
     /// Counts one value.
     pub fn record(&mut self, lateness: Duration) {
         let us = saturating_us(lateness);
-        self.buckets[bucket_of(us)] += 1;
+        let bucket = &mut self.buckets[bucket_of(us)];
+        *bucket = bucket.saturating_add(1);
         self.max_us = self.max_us.max(us);
     }
 

@@ -86,8 +86,7 @@ impl Script {
     fn message(&self, index: usize) -> &[u8] {
         let frames = self.messages.len() / self.message_len;
         let index = if self.is_looped && frames > 0 { index % frames } else { index };
-        let start = index.saturating_mul(self.message_len);
-        self.messages.get(start..start + self.message_len).unwrap_or(&self.silence)
+        self.messages.chunks_exact(self.message_len).nth(index).unwrap_or(&self.silence)
     }
 }
 
@@ -290,3 +289,55 @@ fn level_of(payload: &[u8]) -> f32 {
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How many frames it takes to find a call's grid: half a second.
 const WARM_UP: u64 = 25;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrive(at_ms: impl IntoIterator<Item = u64>) -> (Arrivals, CallerReport) {
+        let (mut arrivals, mut report) = (Arrivals::default(), CallerReport::default());
+        at_ms.into_iter().for_each(|ms| arrivals.record(Timestamp::from_millis(ms), &mut report));
+        (arrivals, report)
+    }
+
+    #[test]
+    fn punctual_frames_are_never_late() {
+        let (arrivals, report) = arrive((0..100).map(|i| 1_000 + i * 20));
+        assert_eq!((arrivals.lost(), report.gaps, report.frames_received), (0, 0, 100));
+        assert_eq!((report.lateness.count(), report.lateness.max()), (75, Duration::ZERO));
+        assert_eq!(report.longest_gap, FRAME);
+    }
+
+    #[test]
+    fn a_late_frame_is_late_against_the_grid_and_the_next_is_not() {
+        let (arrivals, report) = arrive((0..100).map(|i| 1_000 + i * 20 + if i == 60 { 15 } else { 0 }));
+        assert_eq!((arrivals.lost(), report.gaps), (0, 1));
+        assert_eq!(report.lateness.max(), Duration::from_millis(15));
+        assert!(report.lateness.quantile(0.98) < Duration::from_micros(20), "all the others");
+    }
+
+    #[test]
+    fn a_late_start_does_not_make_the_rest_look_early() {
+        let (_, report) = arrive((0..100).map(|i| 1_000 + i * 20 + if i == 0 { 12 } else { 0 }));
+        assert_eq!(report.lateness.max(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_missing_frame_is_lost_and_a_gap() {
+        let (arrivals, report) = arrive((0..100).filter(|i| *i != 50 && *i != 51).map(|i| 1_000 + i * 20));
+        assert_eq!((arrivals.lost(), report.gaps), (2, 1));
+        assert_eq!(report.longest_gap, Duration::from_millis(60));
+    }
+
+    #[test]
+    fn a_script_says_its_audio_in_whole_frames_and_then_silence() {
+        let rate = SampleRate::HZ_8000;
+        let script = Script::new(&[0x0102; 200], rate, false);
+        assert_eq!(script.message(0)[..5], [0x10, 1, 64, 2, 1]);
+        assert_eq!(script.message(1)[3 + 80..], [0; 240], "the last frame is filled up");
+        assert_eq!(script.message(2)[3..], [0; 320]);
+        assert_eq!(script.message(usize::MAX)[3..], [0; 320]);
+        let looped = Script::new(&[0x0102; 200], rate, true);
+        assert_eq!(looped.message(2), looped.message(0));
+    }
+}
