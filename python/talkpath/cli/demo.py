@@ -28,7 +28,7 @@ def demo(
     question, interruption = read_wav(data / "question.wav"), read_wav(data / "interruption.wav")
     silence = [bytes(16 * ms) for ms in (_BEFORE_MS, _UNTIL_INTERRUPTION_MS)]
     sent = Audio(silence[0] + question.pcm + silence[1] + interruption.pcm, 8000)
-    interrupts_ms = _BEFORE_MS + question.duration_ms + _UNTIL_INTERRUPTION_MS
+    interrupts_ms = _BEFORE_MS + question.duration_ms + _UNTIL_INTERRUPTION_MS + picture.first_sound(interruption)
     console.print("a caller speaks to the parrot, and talks over its answer …")
     with serving("parrot") as server:
         report, back = place(sent, server.address, listen_ms=_LISTEN_MS)
@@ -36,7 +36,7 @@ def demo(
         give_up(f"the call failed: {report['failure'] or 'no audio came back'}")
     recording, page = out.with_name(out.name + ".wav"), out.with_name(out.name + ".html")
     write_wav(recording, back.audio)
-    stop = picture.last_sound_before(back, interrupts_ms)
+    stop = picture.silent_after(back, interrupts_ms)
     page.write_text(picture.draw(sent, back, report, interrupts_ms, stop), encoding="utf-8")
     summary = summarise(question, report, round_trip(Audio(silence[0] + question.pcm, 8000), back)) | {
         "interrupted_at_ms": round(interrupts_ms, 1),
@@ -48,5 +48,5 @@ def demo(
         print_json(summary)
     show(summary)
     if stop is not None:
-        console.print(f"[dim]barge-in   [/] silent {stop - interrupts_ms:.0f} ms after the caller's recording began")
+        console.print(f"[dim]barge-in   [/] silent {stop - interrupts_ms:.0f} ms after the caller's first sound")
     console.print(f"[dim]picture    [/] {page}")

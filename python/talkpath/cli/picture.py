@@ -15,14 +15,19 @@ _WIDTH, _LEFT, _RIGHT = 1160, 92, 20
 _LANE, _GAP, _TOP, _LATENESS = 150, 26, 34, 110
 
 
-def last_sound_before(back: Recorded, interrupted_ms: float) -> float | None:
+def first_sound(audio: Audio) -> float:
+    """Where the first audible 5 ms of a recording begin, in ms."""
+    levels = _peaks(audio, _STEP_MS)
+    return next((index * _STEP_MS for index, level in enumerate(levels) if level > _AUDIBLE), 0.0)
+
+
+def silent_after(back: Recorded, interrupted_ms: float) -> float | None:
     """When the agent fell silent after being interrupted: the end of its last audible 5 ms; None if it never was.
 
     Silent means 200 ms without a sound, looked for in the second and a half after the caller began.
     """
-    step_ms = 5.0
-    levels = _peaks(back.audio, step_ms)
-    at = round((interrupted_ms - back.begins_ms) / step_ms)
+    levels = _peaks(back.audio, _STEP_MS)
+    at = round((interrupted_ms - back.begins_ms) / _STEP_MS)
     if not any(level > _AUDIBLE for level in levels[max(0, at - 40) : at]):
         return None
     last, quiet = at, 0
@@ -31,8 +36,8 @@ def last_sound_before(back: Recorded, interrupted_ms: float) -> float | None:
             last, quiet = index + 1, 0
         else:
             quiet += 1
-            if quiet * step_ms >= 200:
-                return back.begins_ms + last * step_ms
+            if quiet * _STEP_MS >= 200:
+                return back.begins_ms + last * _STEP_MS
     return None
 
 
@@ -83,7 +88,7 @@ def _wave(audio: Audio, begins_ms: float, x: Any, y: float) -> str:
 
 
 def _peaks(audio: Audio, step_ms: float) -> list[float]:
-    """The peak of each step, 0 to 1, drawn louder than it is, as phones speak at a third of full scale."""
+    """The peak of each step, 1 being the recording's loudest."""
     samples = array.array("h", audio.pcm)
     count = max(1, int(len(samples) / (step_ms * audio.rate / 1000)))
     edges = [round(index * len(samples) / count) for index in range(count + 1)]
@@ -119,7 +124,7 @@ def _interruption(x: Any, began: float, silent: float | None, top: float, bottom
     width, height = max(1.5, x(silent) - at), bottom - top + 8
     return (
         f'<rect class="reaction" x="{at:.1f}" y="{top - 8}" width="{width:.1f}" height="{height}"/>'
-        f"{mark}{label}the caller talks over it: silent after {silent - began:.0f} ms</text>"
+        f"{mark}{label}the caller talks over it: silent {silent - began:.0f} ms after the first sound</text>"
     )
 
 
@@ -142,8 +147,9 @@ def _lateness(back: Recorded, x: Any, y: float) -> str:
     return f'<g class="lateness">{lines}{title}{dots}</g>'
 
 
-# About -46 dB of the loudest: above the noise of a recording, below any speech.
-_AUDIBLE = 0.005 * 4
+_STEP_MS = 5.0
+# -34 dB of the loudest: above the noise of a recording, below any speech.
+_AUDIBLE = 0.02
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

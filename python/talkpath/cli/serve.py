@@ -21,6 +21,10 @@ def serve(
     listen: Annotated[str, typer.Option(help="Where to take calls; port 0 takes a free one.")] = DEFAULT_LISTEN,
     max_calls: Annotated[int, typer.Option(min=1, help="Calls at a time; further ones are refused.")] = 4096,
     vad: Annotated[bool, typer.Option(help="Detect the caller's voice.")] = True,
+    prebuffer: Annotated[
+        float,
+        typer.Option(min=0, max=400, help="Milliseconds of the agent's audio gathered before it plays, at first."),
+    ] = 60,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that running calls get to end.")] = 5.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line on stdout when ready, one at the end.")
@@ -35,8 +39,9 @@ def serve(
         handlers=[RichHandler(console=console, show_path=False, rich_tracebacks=False)],
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    options = Options(max_calls=max_calls, vad=vad, prebuffer_ms=prebuffer)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_serve(handler, agent, listen, grace, as_json, Options(max_calls=max_calls, vad=vad)))
+        asyncio.run(_serve(handler, agent, listen, grace, as_json, options))
 
 
 async def _serve(handler: Handler, name: str, listen: str, grace: float, as_json: bool, options: Options) -> None:
