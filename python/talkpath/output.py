@@ -3,11 +3,11 @@
 The core counts generations: each interruption, the agent's own or the core's, starts the next one, and a write must
 name the generation it belongs to. Which one that is, is decided here:
 
-- Audio with a tag belongs to the generation in which the tag was first written. Once that was interrupted the tag is
-  retired: whatever still comes with it is refused.
+- Audio with a tag belongs to the generation in which the tag was first written, whichever task writes it. Once that was
+  interrupted the tag is retired: whatever still comes with it is refused, until the caller's turn has ended
+  (`SpeechStopped`). What is written then is an answer to what the caller said, and may be called as before.
 - Audio without a tag belongs to the generation that its task has seen. A task sees a new one when it interrupts, when
-  it reads the `Interrupted` event, or when the caller's turn has ended since (`SpeechStopped`): what it writes then is
-  an answer to what the caller said.
+  it reads the `Interrupted` event, or when the caller's turn has ended since.
 """
 
 import asyncio
@@ -190,7 +190,7 @@ class Output:
         if self._tags is None:
             self._tags = OrderedDict()
         first = self._tags.get(tag)
-        if first is None:
+        if first is None or (first != now and self._answered == now):
             self._tags[tag] = first = now
             if len(self._tags) > _TAGS_REMEMBERED:
                 self._tags.popitem(last=False)

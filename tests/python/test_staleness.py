@@ -145,19 +145,20 @@ async def test_drain_says_whether_it_was_interrupted(session: talkpath.Session) 
     assert await draining is False
 
 
-async def test_a_turn_of_the_caller_makes_untagged_writes_fresh() -> None:
+@pytest.mark.parametrize("tag", ["", "reply"])
+async def test_a_turn_of_the_caller_makes_writes_fresh(tag: str) -> None:
     results: list[bool] = []
     done = asyncio.Event()
 
     async def agent(session: talkpath.Session) -> None:
-        results.append(await session.output.write(bytes(160000), rate=8000))
+        results.append(await session.output.write(bytes(160000), rate=8000, tag=tag))
         events = session.events()
         known = asyncio.create_task(_until(events, talkpath.Interrupted))
         await known
         # Another task has read of it, this one has not.
-        results.append(await session.output.write(SECOND, rate=8000))
+        results.append(await session.output.write(SECOND, rate=8000, tag=tag))
         await asyncio.create_task(_until(events, talkpath.SpeechStopped))
-        results.append(await session.output.write(SECOND, rate=8000))
+        results.append(await session.output.write(SECOND, rate=8000, tag=tag))
         done.set()
 
     async with talkpath.Server(agent, LISTEN) as server, Phone(server.address) as phone:
