@@ -102,7 +102,8 @@ pub struct Call {
 
 /// A running AudioSocket server.
 ///
-/// All methods return at once. Dropping it ends all calls and waits for its threads, which takes a few milliseconds.
+/// All methods return at once. Dropping it ends all calls and waits for its threads: a few milliseconds, and up to a fifth of a
+/// second if there are peers that do not close after they were told that the call is over.
 pub struct AudioSocketServer {
     shared: Arc<Shared>,
     begun: Receiver<Call>,

@@ -153,7 +153,7 @@ impl Door {
     /// Minds the door until a stop is complete.
     pub(crate) fn run(mut self) {
         let mut events = vec![EpollEvent::empty(); BATCH];
-        while !(self.stopping == Stopping::Ending && self.calls.is_empty()) {
+        while !(self.stopping == Stopping::Ending && self.calls.is_empty() && self.visitors.is_empty()) {
             let ready = self.epoll.wait(&mut events, self.timeout()).unwrap_or(0);
             for event in &events[..ready] {
                 match event.data() {
@@ -340,7 +340,8 @@ impl Door {
     fn see_off(&mut self, key: u64, stream: TcpStream, peer: SocketAddr) {
         let is_open = stream.shutdown(Shutdown::Write).is_ok();
         if is_open && self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, key)).is_ok() {
-            let deadline = Clock::now() + LEAVE_WAIT;
+            let wait = if self.stopping == Stopping::No { LEAVE_WAIT } else { LAST_LEAVE_WAIT };
+            let deadline = Clock::now() + wait;
             self.visitors.insert(key, Visitor { stream, peer, stage: Stage::Leaving, deadline });
         }
     }
@@ -386,6 +387,8 @@ impl Door {
                     self.resting_until = None;
                     self.visitors.retain(|_, visitor| matches!(visitor.stage, Stage::Leaving));
                     self.pending = 0;
+                    let latest = Clock::now() + LAST_LEAVE_WAIT;
+                    self.visitors.values_mut().for_each(|visitor| visitor.deadline = visitor.deadline.min(latest));
                     self.tell_media(|| Command::Drain);
                     self.stopping = Stopping::Draining { until };
                 }
@@ -476,6 +479,8 @@ const REST: Duration = Duration::from_millis(100);
 const TURN_WAIT: Duration = Duration::from_millis(250);
 /// How long a peer that was told to go may take to close.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
+/// The same while the server stops, and somebody waits for that.
+const LAST_LEAVE_WAIT: Duration = Duration::from_millis(200);
 /// How far apart the phases are that calls are spread over.
 const PHASE: Duration = Duration::from_millis(1);
 /// By when a media thread has surely taken a call over.

@@ -62,3 +62,21 @@ fn dropping_a_server_ends_its_calls() {
     assert!(peer.read_to_end().0);
     assert_eq!(call.agent.control.ended(), Some(EndReason::ServerStopping));
 }
+
+#[test]
+fn peers_that_talk_to_the_end_are_told_and_not_reset() {
+    // A reset would make Asterisk hang the channel up, where an end lets the dialplan go on.
+    let mut server = Server::start(|_| {});
+    let (mut peer, _call) = server.call(1);
+    let mut talking = peer.stream.try_clone().unwrap();
+    let talker = std::thread::spawn(move || {
+        let frame = [&[0x10, 1, 64][..], &[0; 320]].concat();
+        while std::io::Write::write_all(&mut talking, &frame).is_ok() {}
+    });
+    peer.read().unwrap();
+    server.server.stop(Duration::ZERO);
+    assert!(peer.read_to_end().0, "a hangup message, then the end");
+    drop(server);
+    drop(peer);
+    talker.join().unwrap();
+}
