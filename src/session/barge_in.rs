@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use super::config::BargeInConfig;
 use crate::Timestamp;
+use crate::audio::vad::SpeechGate;
 
 /// The state of one call's barge-in.
 #[derive(Debug)]
 pub(super) struct BargeIn {
     config: BargeInConfig,
-    /// How much of the present run was voiced and louder than echo.
-    voiced: Duration,
-    /// How long nothing of the kind was heard.
-    pause: Duration,
+    /// Finds speech in what is voiced and louder than echo.
+    gate: SpeechGate,
     interrupted_at: Option<Timestamp>,
     guard: EchoGuard,
 }
@@ -25,13 +24,16 @@ pub(super) struct BargeIn {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard {
     pub(super) voiced: bool,
+    /// The detector's score, 0 to 1.
+    pub(super) score: f32,
     pub(super) level_dbfs: f32,
     pub(super) duration: Duration,
 }
 
 impl BargeIn {
     pub(super) fn new(config: BargeInConfig) -> Self {
-        Self { config, voiced: Duration::ZERO, pause: Duration::ZERO, interrupted_at: None, guard: EchoGuard::new() }
+        let gate = SpeechGate::new(config.min_speech, PAUSE);
+        Self { config, gate, interrupted_at: None, guard: EchoGuard::new() }
     }
 
     /// Takes note of the level of a frame that was sent, silence too.
@@ -42,22 +44,15 @@ impl BargeIn {
     /// Takes a piece of what was heard; true if it interrupts the agent, who has been speaking since `speaking_since`.
     pub(super) fn heard(&mut self, heard: Heard, speaking_since: Option<Timestamp>, now: Timestamp) -> bool {
         let above_echo = self.guard.heard(heard.level_dbfs, heard.duration);
-        if heard.voiced && (above_echo || !self.config.echo_guard) {
-            self.voiced += heard.duration;
-            self.pause = Duration::ZERO;
-        } else {
-            self.pause += heard.duration;
-            if self.pause >= RUN_GAP {
-                self.voiced = Duration::ZERO;
-            }
-        }
+        let is_caller = heard.voiced && (above_echo || !self.config.echo_guard);
+        self.gate.update(is_caller, heard.score, heard.duration);
         let Some(since) = speaking_since else { return false };
         let protected = now.since(since) < self.config.protection;
         let cooling = self.interrupted_at.is_some_and(|at| now.since(at) < self.config.cooldown);
-        if protected || cooling || self.voiced.is_zero() || self.voiced < self.config.min_speech {
+        if protected || cooling || !is_caller || !self.gate.in_speech() {
             return false;
         }
-        self.voiced = Duration::ZERO;
+        self.gate.reset();
         self.interrupted_at = Some(now);
         true
     }
@@ -106,8 +101,8 @@ impl EchoGuard {
     }
 }
 
-/// A pause that ends a run of voiced audio.
-const RUN_GAP: Duration = Duration::from_millis(120);
+/// A pause that ends the speech that an interruption is made of.
+const PAUSE: Duration = Duration::from_millis(120);
 /// Echo arrives within this many frames, half a second at 20 ms.
 const SENT_FRAMES: usize = 25;
 /// Below this nothing worth an echo was sent.
@@ -137,7 +132,7 @@ mod tests {
         for (sent, level_dbfs, voiced) in frames {
             barge_in.sent(sent);
             speaking = if sent > ACTIVE_DBFS { speaking.or(Some(now)) } else { None };
-            if barge_in.heard(Heard { voiced, level_dbfs, duration: FRAME }, speaking, now) {
+            if barge_in.heard(Heard { voiced, score: 0.7, level_dbfs, duration: FRAME }, speaking, now) {
                 times.push(now.as_millis());
             }
             now = now + FRAME;

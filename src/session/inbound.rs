@@ -22,7 +22,7 @@ use crate::audio::codec::Encoding;
 use crate::audio::frame::SampleRate;
 use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
-use crate::audio::vad::{Edge, PhoneVad, SpeechGate, Vad};
+use crate::audio::vad::{Edge, PhoneVad, SpeechGate, Vad, Verdict};
 
 /// The agent's ends of the inbound rings.
 pub(super) struct InboundRings {
@@ -124,10 +124,11 @@ impl Inbound {
         self.position += samples.len() as u64;
         let ends = self.position();
         let mut onset_ago_us = 0;
-        let mut voiced = false;
+        let mut verdict = Verdict::default();
         let mut speech = false;
         if let Some(ear) = &mut self.ear {
-            let edge = ear.judge(samples, duration, &mut voiced);
+            verdict = ear.judge(samples);
+            let edge = ear.gate.update(verdict.speech, verdict.score, duration);
             speech = ear.gate.in_speech();
             match edge {
                 Some(Edge::Onset { ago }) => {
@@ -162,7 +163,7 @@ impl Inbound {
             self.lost += samples.len() as u64;
             add64(&counters.input_lost_us, duration.as_micros() as u64);
         }
-        Heard { voiced, level_dbfs, duration }
+        Heard { voiced: verdict.speech, score: verdict.score, level_dbfs, duration }
     }
 
     /// The adapter for this rate; made anew, which allocates, only when the peer changes its rate.
@@ -193,16 +194,14 @@ impl Ear {
         })
     }
 
-    fn judge(&mut self, samples: &[i16], duration: Duration, voiced: &mut bool) -> Option<Edge> {
-        let verdict = match &mut self.feed {
+    fn judge(&mut self, samples: &[i16]) -> Verdict {
+        match &mut self.feed {
             None => self.vad.process(samples),
             Some(feed) => {
                 let n = feed.process_into(samples, &mut self.buffer).unwrap_or(0);
                 self.vad.process(&self.buffer[..n])
             }
-        };
-        *voiced = verdict.speech;
-        self.gate.update(verdict.speech, verdict.score, duration)
+        }
     }
 }
 
