@@ -20,6 +20,8 @@ pub mod slin;
 mod g711_avx2;
 #[cfg(all(target_arch = "x86_64", talkpath_avx512))]
 mod g711_avx512;
+#[cfg(any(target_arch = "x86_64", test))]
+mod g711_factors;
 
 use std::fmt;
 use std::str::FromStr;
