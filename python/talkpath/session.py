@@ -111,7 +111,8 @@ class Session:
     def events(self) -> "Events":
         """What happens, as an async iterator of events that ends after `Ended`.
 
-        The first listener gets all events from the call's start, each further one those from here on.
+        The first listener gets all events from the call's start, each further one those from here on: keep the
+        iterator to go on listening later.
         """
         check_loop(self._loop)
         events, self._events = self._events, None

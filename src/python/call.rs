@@ -52,9 +52,11 @@ impl Call {
     ) -> PyResult<Option<(usize, usize)>> {
         let py = pcm.py();
         let rate = SampleRate::new(rate)?;
-        with_samples(pcm, |samples, _| {
+        with_samples(pcm, |samples, constant| {
             let part = &samples[samples.len() - remaining.unwrap_or(samples.len()).min(samples.len())..];
-            let written = guard(|| Ok(lock(py, &self.speech).output.try_write(part, rate, tag, generation)?))?;
+            let output = &mut lock(py, &self.speech).output;
+            let bytes = size_of_val(part);
+            let written = guard(|| Ok(constant.run(py, bytes, || output.try_write(part, rate, tag, generation))?))?;
             Ok(match written {
                 Written::Taken(taken) => Some((part.len(), taken)),
                 Written::Stale => None,

@@ -1,9 +1,11 @@
 """A call over a real socket: what is said is heard, both ways, and both ends learn how it ended."""
 
+import array
 import asyncio
 import contextlib
 import logging
 import uuid
+from itertools import pairwise
 
 import pytest
 
@@ -207,6 +209,58 @@ async def test_a_session_stays_on_its_loop() -> None:
 
     async with talkpath.Server(agent, LISTEN) as server, Phone(server.address):
         await checked.wait()
+
+
+async def test_what_a_handler_did_not_read_in_time_is_told_and_counted() -> None:
+    result: asyncio.Future[tuple[list[talkpath.Frame], talkpath.Stats]] = asyncio.get_running_loop().create_future()
+
+    async def agent(session: talkpath.Session) -> None:
+        async for event in session.events():
+            if isinstance(event, talkpath.Dtmf):
+                break
+        frames = [frame async for frame in session.input()]
+        result.set_result((frames, session.stats()))
+
+    async with talkpath.Server(agent, LISTEN, input_buffer_ms=200) as server:
+        async with Phone(server.address) as phone:
+            await phone.say(noise(1.0))
+            phone.press("1")
+            await phone.say(noise(0.2))
+        frames, stats = await result
+    lost = sum(frame.lost_ms for frame in frames)
+    assert lost == stats.input_lost_ms == pytest.approx(800, abs=60)
+    assert sum(frame.duration_ms for frame in frames) == pytest.approx(400, abs=60)
+    # Positions tell the truth across the gap.
+    assert frames[-1].position_ms == 1180
+
+
+async def test_a_burst_plays_at_the_pace_of_speech() -> None:
+    said = noise(1.0)
+
+    async def agent(session: talkpath.Session) -> None:
+        await session.output.write(said, rate=8000)
+
+    async with talkpath.Server(agent, LISTEN) as server, Phone(server.address) as phone:
+        await phone.wait_ended()
+    gaps = [b - a for a, b in pairwise(phone.arrivals)]
+    assert len(gaps) >= 50
+    assert sum(gaps) / len(gaps) == pytest.approx(0.02, rel=0.05)
+
+
+async def test_floats_and_odd_bytes_are_refused_by_write() -> None:
+    done = asyncio.Event()
+
+    async def agent(session: talkpath.Session) -> None:
+        with pytest.raises(ValueError, match="3 bytes of PCM"):
+            await session.output.write(b"abc", rate=8000)
+        with pytest.raises(TypeError, match="audio as floats"):
+            await session.output.write(array.array("f", [0.5]), rate=8000)
+        with pytest.raises(ValueError, match="7999 Hz"):
+            session.output.try_write(b"", rate=7999)
+        done.set()
+
+    async with talkpath.Server(agent, LISTEN) as server, Phone(server.address):
+        await done.wait()
 
 
 async def test_stats_count_frames() -> None:
