@@ -75,20 +75,26 @@ struct Converter {
 fn convert<const W: usize>(converter: Converter, fragment: &[u8], out: &mut Vec<u8>) -> RateState {
     let Converter { inrate, outrate, weights, state: RateState { mut ahead, mut samples } } = converter;
     let (new, old) = (f64::from(weights.0), f64::from(weights.1));
+    // Dividing by a power of two is multiplying by its inverse, to the last bit, and takes a quarter of the time.
+    let inverse = (outrate & (outrate - 1) == 0).then(|| 1.0 / f64::from(outrate));
     let mut frames = fragment.as_chunks::<W>().0.chunks_exact(samples.len());
     loop {
         while ahead < 0 {
             let Some(frame) = frames.next() else { return RateState { ahead, samples } };
             for ((before, current), sample) in samples.iter_mut().zip(frame) {
                 *before = *current;
-                *current = ((new * f64::from(wide(sample)) + old * f64::from(*before)) / (new + old)) as i32;
+                *current = match weights {
+                    (1, 0) => wide(sample),
+                    _ => ((new * f64::from(wide(sample)) + old * f64::from(*before)) / (new + old)) as i32,
+                };
             }
             ahead += outrate;
         }
         while ahead >= 0 {
             let (past, present) = (f64::from(ahead), f64::from(outrate - ahead));
             for &(before, current) in &samples {
-                let value = (f64::from(before) * past + f64::from(current) * present) / f64::from(outrate);
+                let sum = f64::from(before) * past + f64::from(current) * present;
+                let value = inverse.map_or_else(|| sum / f64::from(outrate), |inverse| sum * inverse);
                 out.extend_from_slice(&from_wide::<W>(value as i32));
             }
             ahead -= inrate;

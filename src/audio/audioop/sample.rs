@@ -128,11 +128,19 @@ pub(super) const fn limits<const W: usize>() -> (i32, i32) {
 #[inline]
 pub(super) fn bound<const W: usize>(value: f64) -> i32 {
     let (low, high) = limits::<W>();
-    let value = if value.is_nan() { return i32::MIN } else { value.clamp(f64::from(low), f64::from(high)) };
-    // `floor` is a call where the CPU's baseline has no instruction for it; cutting, and one less if that was up, is not.
-    let cut = value as i32;
-    cut - i32::from(f64::from(cut) > value)
+    let number = !value.is_nan();
+    // One instruction each, which `clamp` with its check of the limits is not.
+    let value = if value > f64::from(low) { value } else { f64::from(low) };
+    let value = if value < f64::from(high) { value } else { f64::from(high) };
+    // `floor` is a call where the CPU's baseline has no instruction for it, and `as` checks the range. Neither is needed:
+    // adding 1.5 * 2^52 rounds to a whole number and leaves it in the low bits; one less if that was up.
+    let rounded = (value + WHOLE) - WHOLE;
+    let floor = rounded - if rounded > value { 1.0 } else { 0.0 };
+    if number { (floor + WHOLE).to_bits() as i32 } else { i32::MIN }
 }
+
+/// A number of 2^52 and more has no digits behind the point; the half more keeps negative sums there too.
+const WHOLE: f64 = 6_755_399_441_055_744.0;
 
 /// Where in a 32-bit word the bytes of a sample lie that is scaled to 32 bits.
 const fn at(width: usize) -> usize {
