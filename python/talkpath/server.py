@@ -157,7 +157,7 @@ class Server:
         for key in keys:
             session = self._sessions.get(key)
             if session is not None:
-                session.wake()
+                self._wake(session)
         for name, level, message in records:
             logging.getLogger(name).log(level, "%s", message)
         if core.is_stopped() and self._stopped is not None and not self._stopped.done():
@@ -167,13 +167,21 @@ class Server:
         assert self._loop is not None
         session = Session(call, self._loop)
         self._sessions[call.key] = session
-        task = self._loop.create_task(self._run(session, call), name=f"talkpath-{session.id}")
+        task = self._loop.create_task(self._run(session, call.key), name=f"talkpath-{session.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # News that came before the session was known here.
-        session.wake()
+        self._wake(session)
 
-    async def _run(self, session: Session, call: _talkpath.Call) -> None:
+    def _wake(self, session: Session) -> None:
+        try:
+            session.wake()
+        except Exception:
+            # One call's defect must not keep the rest of the batch from its news.
+            _logger.exception("call %s: cannot take its news", session.id)
+            session.abandon()
+
+    async def _run(self, session: Session, key: int) -> None:
         try:
             await self._handler(session)
             await session.hangup(after_drain=True)
@@ -186,9 +194,8 @@ class Server:
         except Exception:
             _logger.exception("call %s: the handler failed", session.id)
         finally:
-            # Does nothing to a call that has ended or is hanging up.
-            call.fail()
-            self._sessions.pop(call.key, None)
+            session.abandon()
+            self._sessions.pop(key, None)
 
 
 async def serve(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:

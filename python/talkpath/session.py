@@ -145,6 +145,10 @@ class Session:
         self._take_events()
         self.output.wake()
 
+    def abandon(self) -> None:
+        """Ends the call as failed, unless it has ended or is hanging up."""
+        self._call.fail()
+
     def _take_events(self) -> None:
         call = self._call
         while (parts := call.poll_event()) is not None:

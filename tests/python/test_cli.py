@@ -1,6 +1,7 @@
 """The command line, as a shell sees it: JSON alone on stdout, words on stderr, exit codes 0, 1 and 2."""
 
 import json
+import signal
 import subprocess
 import sys
 import wave
@@ -10,6 +11,7 @@ import pytest
 
 import talkpath
 from audio import noise
+from talkpath._talkpath import Caller
 from talkpath.cli.serving import serving
 
 
@@ -123,6 +125,22 @@ def test_errors_are_one_clear_line(tmp_path: Path, arguments: list[str], code: i
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_serve_says_in_json_when_it_listens_and_what_it_did() -> None:
+    command = [sys.executable, "-m", "talkpath", "serve", "--agent", "echo", "--listen", "127.0.0.1:0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        called = Caller(first["listening"], bytes(320), 8000, duration_ms=200, loop_audio=True).finish()
+        process.send_signal(signal.SIGINT)
+        out, words = process.communicate(timeout=20)
+    assert process.returncode == 0, words
+    assert first["agent"] == "echo"
+    last = json.loads(out)
+    assert last["stopped"] == first["listening"]
+    assert (called["connected"], last["calls_began"]) == (1, 1)
+    assert "echo answers calls" in words
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1() -> None:

@@ -174,6 +174,31 @@ async def test_a_handler_that_raises_ends_its_call_and_no_other(caplog: pytest.L
     assert isinstance(record.exc_info[1], LookupError)
 
 
+async def test_one_calls_defect_reaches_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wake = talkpath.Session.wake
+
+    def faulty(session: talkpath.Session) -> None:
+        if session.wire_rate == 16000:
+            raise ZeroDivisionError
+        wake(session)
+
+    monkeypatch.setattr(talkpath.Session, "wake", faulty)
+    with caplog.at_level(logging.ERROR, "talkpath.session"):
+        async with talkpath.Server(_silent, LISTEN) as server:
+            async with Phone(server.address) as good, Phone(server.address, rate=16000) as bad:
+                await good.say(bytes(320))
+                await bad.say(bytes(640))
+                await bad.wait_ended()
+                await good.hear(ms=good.heard_ms + 100)
+                assert not good.ended
+            for session in server.sessions:
+                if session.wire_rate == 16000:
+                    wake(session)
+    assert {record.getMessage() for record in caplog.records} == {f"call {bad.id}: cannot take its news"}
+
+
 async def test_a_phone_that_hangs_up_while_the_agent_speaks_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     ended = asyncio.Event()
 
