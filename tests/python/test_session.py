@@ -269,7 +269,7 @@ async def test_a_burst_plays_at_the_pace_of_speech() -> None:
         await phone.wait_ended()
     gaps = [b - a for a, b in pairwise(phone.arrivals)]
     assert len(gaps) >= 50
-    assert sum(gaps) / len(gaps) == pytest.approx(0.02, rel=0.05)
+    assert sum(gaps) / len(gaps) == pytest.approx(0.02, rel=0.2)
 
 
 async def test_floats_and_odd_bytes_are_refused_by_write() -> None:
