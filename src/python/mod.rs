@@ -36,6 +36,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(codec::encode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;
+    module.add_function(wrap_pyfunction!(codec::decode_with_kernel, module)?)?;
     module.add_function(wrap_pyfunction!(level::level, module)?)?;
     module.add_function(wrap_pyfunction!(resampler::resample_whole, module)?)?;
     audioop::register(module)?;

@@ -6,6 +6,7 @@ import random
 import pytest
 
 import talkpath
+from talkpath import _talkpath
 
 PCM = array.array("h", [0, 1000, -1000, 32767, -32768])
 
@@ -82,3 +83,21 @@ def test_a_stretched_view_is_refused() -> None:
 def test_an_unknown_encoding_is_named() -> None:
     with pytest.raises(talkpath.InvalidArgument, match='encoding "gsm", wanted one of slin'):
         talkpath.encode(b"", "gsm")
+
+
+@pytest.mark.parametrize("encoding", ["ulaw", "alaw"])
+@pytest.mark.parametrize("kernel", ["portable", "avx2", "avx512"])
+def test_every_kernel_decodes_alike(encoding: str, kernel: str) -> None:
+    codes = random.Random(kernel).randbytes(8_000)
+    try:
+        decoded = _talkpath._decode_with_kernel(codes, encoding, kernel)
+    except talkpath.InvalidArgument:
+        pytest.skip(f"this CPU has no {kernel}")
+    assert decoded == talkpath.decode(codes, encoding)
+
+
+def test_an_unknown_kernel_is_refused() -> None:
+    with pytest.raises(talkpath.InvalidArgument, match='kernel "mmx", wanted one that this CPU runs'):
+        _talkpath._decode_with_kernel(b"", "ulaw", "mmx")
+    with pytest.raises(talkpath.InvalidArgument, match="encoding slin, wanted ulaw or alaw"):
+        _talkpath._decode_with_kernel(b"", "slin", "portable")

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::g711::{ALAW_LINEAR, ALAW_ORIGIN, ULAW_BIAS, ULAW_MAX, ULAW_ORIGIN};
@@ -54,14 +55,13 @@ fn decode(bytes: &[u8], out: &mut [i16], tables: &Tables) {
         flip: _mm256_set1_epi8(tables.flip as i8),
         signed: [both_lanes(&tables.signed[0]), both_lanes(&tables.signed[1])],
     };
-    let mut start = 0;
-    if bytes.len() >= LONG
+    let start = if bytes.len() >= LONG { out.as_ptr().align_offset(ALIGNED).min(LANES) } else { 0 };
+    if start != 0
         && let (Some(block), Some(out_block)) = (bytes.first_chunk(), out.first_chunk_mut())
     {
         // Stores that straddle two cache lines take twice as long. So the blocks begin where the output is aligned,
         // and decode some of this one for the second time.
         decode_block(block, out_block, &tables);
-        start = out.as_ptr().align_offset(ALIGNED).min(LANES);
     }
     let (blocks, rest) = bytes[start..].as_chunks::<LANES>();
     for (block, out) in blocks.iter().zip(out[start..].as_chunks_mut().0) {
@@ -106,8 +106,6 @@ fn encode<const LAW: u8>(samples: &[i16], out: &mut [u8]) {
 fn decode_block(bytes: &[u8; LANES], out: &mut [i16; LANES], tables: &Registers) {
     // SAFETY: the array is 32 bytes long, and the load needs no alignment.
     let code = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
-    // Unpacking works within 128-bit lanes: with the quarters in the order 0, 2, 1, 3 its results come out in order.
-    let code = _mm256_permute4x64_epi64::<0b11_01_10_00>(code);
     let nibble = _mm256_set1_epi8(15);
     let (low, high) = (_mm256_and_si256(code, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble));
     let u0 = _mm256_shuffle_epi8(tables.unsigned, low);
@@ -117,11 +115,33 @@ fn decode_block(bytes: &[u8; LANES], out: &mut [i16; LANES], tables: &Registers)
 
     let low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(u0, u1), _mm256_unpacklo_epi8(v0, v1));
     let high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(u0, u1), _mm256_unpackhi_epi8(v0, v1));
-    let out = out.as_mut_ptr().cast::<__m256i>();
-    // SAFETY: the array holds 32 samples, which are two registers of 32 bytes; the stores need no alignment.
+    // Unpacking works within 128-bit lanes: the quarters come out in the order 0, 2, 1, 3. Storing each by itself puts
+    // that right, and is cheaper than a permutation, which takes a port that all the shuffles above want.
+    let out = out.as_mut_ptr().cast::<__m128i>();
+    // SAFETY: the array holds 32 samples, which are four registers of 16 bytes; the stores need no alignment.
     unsafe {
-        _mm256_storeu_si256(out, low);
-        _mm256_storeu_si256(out.add(1), high);
+        _mm_storeu_si128(out, _mm256_castsi256_si128(low));
+        _mm_storeu_si128(out.add(1), _mm256_castsi256_si128(high));
+        store_upper(out.add(2), low);
+        store_upper(out.add(3), high);
+    }
+}
+
+/// Stores a register's upper lane; in assembly, since compilers make two permutations and wider stores of four of these.
+///
+/// # Safety
+/// `out` must be writable for 16 bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn store_upper(out: *mut __m128i, register: __m256i) {
+    // SAFETY: writes 16 bytes, which the caller vouches for, and touches no flag and no stack.
+    unsafe {
+        asm!(
+            "vextracti128 xmmword ptr [{out}], {register}, 1",
+            out = in(reg) out,
+            register = in(ymm_reg) register,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
@@ -228,7 +248,7 @@ const fn tables(factors: &Factors) -> Tables {
 
 /// From so many bytes on the output is aligned first, to so many bytes.
 const LONG: usize = 512;
-const ALIGNED: usize = 32;
+const ALIGNED: usize = 16;
 
 /// Values that a block holds.
 const LANES: usize = 32;
