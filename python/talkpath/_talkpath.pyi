@@ -19,6 +19,7 @@ __all__ = [
     "Vad",
     "VadVerdict",
     "__version__",
+    "_decode_with_kernel",
     "audioop_add",
     "audioop_adpcm2lin",
     "audioop_alaw2lin",
