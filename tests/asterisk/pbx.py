@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -75,8 +76,7 @@ class Manager:
     """A connection to Asterisk's manager interface: actions with their answers, and every event since login."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
-        self._socket.settimeout(None)
+        self._socket = socket.create_connection(("127.0.0.1", port))
         self._stream = self._socket.makefile("rb")
         self._events: list[Message] = []
         self._answers: dict[str, Message] = {}
@@ -84,7 +84,8 @@ class Manager:
         self._changed = threading.Condition()
         self._actions = 0
         self._stream.readline()
-        threading.Thread(target=self._read, name="manager", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="manager", daemon=True)
+        self._reader.start()
 
     def action(self, name: str, *variables: str, **headers: str) -> Message:
         """Sends one action and returns its answer; `variables` are `NAME=value` for an Originate."""
@@ -121,11 +122,21 @@ class Manager:
 
     def close(self) -> None:
         """Closes the connection."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+        self._stream.close()
         self._socket.close()
+
+    def _read_line(self) -> bytes:
+        try:
+            return self._stream.readline()
+        except OSError:
+            return b""
 
     def _read(self) -> None:
         message: Message = {}
-        for raw in self._stream:
+        while raw := self._read_line():
             line = raw.decode(errors="replace").rstrip("\r\n")
             if line:
                 key, _, value = line.partition(": ")

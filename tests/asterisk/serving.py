@@ -29,11 +29,12 @@ class Serving:
         self._process = subprocess.Popen(
             [*command, "--listen", "audiosocket://127.0.0.1:0", "--grace", "1"],
             cwd=here,
-            env=os.environ | {"PYTHONPATH": here},
+            env=os.environ | {"PYTHONPATH": here, "COLUMNS": "120"},
             stdout=subprocess.PIPE,
             text=True,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         try:
             self.port = int(self._wait_for(lambda line: "listening" in line)["listening"].rpartition(":")[2])
         except BaseException:
@@ -50,6 +51,7 @@ class Serving:
             self._process.kill()
             self._process.wait()
             raise
+        self._reader.join()
         if self._process.returncode != 0:
             raise RuntimeError(f"talkpath serve exited with {self._process.returncode}")
 
@@ -76,10 +78,11 @@ class Serving:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for text in self._process.stdout:
-            with self._changed:
-                self._lines.append(json.loads(text))
-                self._changed.notify_all()
+        with self._process.stdout as output:
+            for text in output:
+                with self._changed:
+                    self._lines.append(json.loads(text))
+                    self._changed.notify_all()
         with self._changed:
             self._finished = True
             self._changed.notify_all()
