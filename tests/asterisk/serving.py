@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
+from speech import RanDry
+
 WAIT_LIMIT_S = 30.0
 
 
@@ -64,6 +66,11 @@ class Serving:
         """Returns the lines of all such events so far."""
         with self._changed:
             return [line for line in self._lines if line.get("event") == event]
+
+    def check_never_dry(self) -> None:
+        """Raises `RanDry` where a call of a watched agent had a gap."""
+        if gaps := self.events("Underrun"):
+            raise RanDry(f"{len(gaps)} gaps: {gaps[-1]}")
 
     def _wait_for(self, wanted: Any) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:

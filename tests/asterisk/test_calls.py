@@ -12,7 +12,7 @@ import pytest
 from caller import Tap
 from pbx import Pbx, free_tcp_port
 from serving import Serving
-from speech import Samples, match
+from speech import Match, Samples, hold, match
 
 Prompt = Callable[[str, int], Samples]
 
@@ -70,19 +70,26 @@ def test_without_a_server_the_application_ends_the_call(pbx: Pbx) -> None:
 
 @pytest.mark.parametrize(("options", "rate"), [([], 8000), (["--wideband"], 16000)], ids=["8 kHz", "16 kHz"])
 def test_the_printed_dialplan_carries_a_call(pbx: Pbx, tap: Tap, prompt: Prompt, options: list[str], rate: int) -> None:
-    with Serving("echo") as server:
-        printed = subprocess.run(
-            [sys.executable, "-m", "talkpath", "dialplan", "--port", str(server.port), *options],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        pbx.load_dialplan(printed)
-        assert "AudioSocket" in pbx.command("dialplan show talkpath")
-        said = prompt("vm-intro", rate)
-        _, caller = pbx.tap(tap, "s", context="talkpath", rate=rate)
-        with caller:
-            caller.say(np.zeros(rate // 2, np.int16))
-            caller.say(said)
-            caller.wait_until_said(and_ms=800)
-            assert match(said, caller.all_heard()).correlation >= 0.999
+    said = prompt("vm-intro", rate)[: 4 * rate]
+
+    def attempt() -> Match:
+        with Serving("agents:watched_echo") as server:
+            printed = subprocess.run(
+                [sys.executable, "-m", "talkpath", "dialplan", "--port", str(server.port), *options],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            pbx.load_dialplan(printed)
+            assert "AudioSocket" in pbx.command("dialplan show talkpath")
+            _, caller = pbx.tap(tap, "s", context="talkpath", rate=rate)
+            with caller:
+                caller.say(np.zeros(rate // 2, np.int16))
+                caller.say(said)
+                caller.wait_until_said(and_ms=800)
+                heard = caller.all_heard()
+            server.wait_for("Ended")
+            server.check_never_dry()
+        return match(said, heard)
+
+    assert hold(attempt).correlation >= 0.999
