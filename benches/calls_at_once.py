@@ -3,7 +3,8 @@
     python benches/calls_at_once.py [--calls 100,300,400,1000] [--seconds 10] [--json]
 
 The servers of `whole_call_servers.py` echo at 16 kHz, alone and with an agent that computes for 100 ms once a second;
-`talkpath load` places the calls on both. Lateness is that of each frame against its call's own 20 ms grid.
+`talkpath load` places the calls on both. Lateness is that of each frame against its call's own 20 ms grid. While the
+agent computes, talkpath sends silence on time and counts it; asyncio sends nothing, and catches up in a burst.
 """
 
 import argparse

@@ -4,9 +4,9 @@
     python benches/vad_corpus.py --clips FOLDER  # takes *.raw (8 kHz, s16le) or *.wav clips named <speaker>_<n>
 
 Needs numpy and scipy, cargo, and for the packages apt-get and dpkg (nothing is installed). Speech is cut into phrases,
-set apart by pauses of 0.6 to 2.5 s, limited to the telephone band, mixed with noise and sent through mu-law. Labels come
-from the clean energy: pauses shorter than 150 ms count as speech, and the 50 ms around each edge are not judged. A quarter
-of the prompts, chosen by a hash of their names, is kept for judging; `vad_train.py` fits on the others.
+set apart by pauses of 0.6 to 2.5 s, limited to the telephone band, mixed with noise and sent through mu-law. Labels
+come from the clean energy: pauses shorter than 150 ms count as speech, and the 50 ms around each edge are not judged.
+A quarter of the prompts, chosen by a hash of their names, is kept for judging; `vad_train.py` fits on the others.
 """
 
 import argparse
@@ -65,7 +65,13 @@ def load_clips(folder, judged):
             continue
         if judged is not None and is_judged(name) != judged:
             continue
-        if len(samples) < RATE or np.abs(samples).max() < 500 or "silence" in path or "beep" in name or "monkeys" in name:
+        if (
+            len(samples) < RATE
+            or np.abs(samples).max() < 500
+            or "silence" in path
+            or "beep" in name
+            or "monkeys" in name
+        ):
             continue
         clips.setdefault(speaker, []).append(level_to(samples.astype(float), -26))
     if not clips:
@@ -96,7 +102,7 @@ def phrases(clip):
     active = signal.medfilt((energy > 0.02 * np.percentile(energy, 98)).astype(float), 9) > 0
     starts, ends = runs(active)
     out, begin = [], None
-    for i, (start, end) in enumerate(zip(starts, ends)):
+    for i, (start, end) in enumerate(zip(starts, ends, strict=False)):
         begin = start if begin is None else begin
         if i + 1 == len(starts) or starts[i + 1] - end >= 20:
             out.append(clip[max(0, begin * 80 - 400) : end * 80 + 400])
@@ -121,11 +127,11 @@ def labels(speech):
     level = 10 * np.log10(frame_energy(speech, 80) + 1e-9)
     active = signal.medfilt((level > np.percentile(level, 97) - 32).astype(float), 5) > 0
     starts, ends = runs(active)
-    for end, start in zip(ends, starts[1:]):
+    for end, start in zip(ends, starts[1:], strict=False):
         if start - end < 15:
             active[end:start] = True
     starts, ends = runs(active)
-    for start, end in zip(starts, ends):
+    for start, end in zip(starts, ends, strict=False):
         if end - start < 6:
             active[start:end] = False
     starts, ends = runs(active)
@@ -191,7 +197,9 @@ def ulaw_round_trip(samples):
 
 
 def upsample(samples):
-    return np.clip(np.round(signal.resample_poly(samples.astype(float), 2, 1, window=("kaiser", 9))), -32768, 32767).astype(np.int16)
+    return np.clip(
+        np.round(signal.resample_poly(samples.astype(float), 2, 1, window=("kaiser", 9))), -32768, 32767
+    ).astype(np.int16)
 
 
 def scorer():
@@ -204,7 +212,9 @@ def run_scorer(program, mode, samples, columns):
     """Runs one detector over samples; returns its rows."""
     with tempfile.NamedTemporaryFile(suffix=".raw") as file:
         samples.tofile(file.name)
-        return np.frombuffer(subprocess.check_output([program, *mode.split(), file.name]), np.float32).reshape(-1, columns)
+        return np.frombuffer(subprocess.check_output([program, *mode.split(), file.name]), np.float32).reshape(
+            -1, columns
+        )
 
 
 def at_labels(values, step_ms, count):
@@ -221,9 +231,11 @@ def area(speech, rest):
 
 
 def judge(clips, program, seconds, seed, only=None):
-    """Prints the table and returns {detector: mean row over the noisy conditions}; `only` one speaker talks, all babble."""
+    """Prints the table; returns {detector: mean row over the noisy conditions}; `only` one speaker talks, all babble."""
     rng = np.random.default_rng(seed)
-    talks = {speaker: conversation(clips[speaker], seconds, rng) for speaker in sorted(clips) if only in (None, speaker)}
+    talks = {
+        speaker: conversation(clips[speaker], seconds, rng) for speaker in sorted(clips) if only in (None, speaker)
+    }
     marks = {speaker: labels(talk) for speaker, talk in talks.items()}
     share = np.mean(np.concatenate([active for active, _, _ in marks.values()]))
     onsets = sum(len(starts) for _, _, starts in marks.values())
@@ -274,12 +286,16 @@ def join(shares):
 
 
 def measure(parts):
-    pick = lambda index, want: np.concatenate([part[index][part[5] & (part[4] == want)] for part in parts])
+    def pick(index, want):
+        return np.concatenate([part[index][part[5] & (part[4] == want)] for part in parts])
+
     speech, rest = pick(0, True), pick(0, False)
     bar = np.quantile(rest, 0.99)
     row = [area(speech, rest), (speech > bar).mean(), 1 - pick(1, True).mean(), pick(1, False).mean()]
     for index in (2, 3):
-        delays = [delay for part in parts if part[index] is not None for delay in onset_delays(part[index], part[4], part[6])]
+        delays = [
+            delay for part in parts if part[index] is not None for delay in onset_delays(part[index], part[4], part[6])
+        ]
         row += [np.percentile(delays, 50), np.percentile(delays, 90)] if delays else [np.nan, np.nan]
     return [*row, np.mean([false_onsets(part[3], part[4]) for part in parts]) if parts[0][3] is not None else np.nan]
 
@@ -301,7 +317,11 @@ def false_onsets(state, active):
 def print_row(condition, detector, row):
     area_, hits, miss, false, first50, first90, edge50, edge90, wrong = row
     edge = "" if np.isnan(edge50) else f"{edge50:8.0f} / {edge90:<6.0f} {wrong:14.1f}"
-    print(f"{condition:12} {detector:9} {area_:.4f}  {hits:8.1%} {miss:6.1%} {false:6.1%} {first50:7.0f} / {first90:<5.0f} {edge}", flush=True)
+    print(
+        f"{condition:12} {detector:9} {area_:.4f}  {hits:8.1%} {miss:6.1%} {false:6.1%}"
+        f" {first50:7.0f} / {first90:<5.0f} {edge}",
+        flush=True,
+    )
 
 
 def main():

@@ -8,6 +8,7 @@ cars, fans, tones, sudden changes of noise, quiet and loud callers, and calls th
 """
 
 import argparse
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +32,11 @@ def background(kind, samples, clips, rng):
     if kind == "car":
         return corpus.shaped(samples, rng, rng.uniform(0.8, 1.5)) * corpus.wander(samples, rng, 0.8, 1.2, RATE)
     if kind == "fan":
-        total, time, pitch = corpus.shaped(samples, rng, rng.uniform(0, 0.5)), np.arange(samples) / RATE, rng.uniform(80, 400)
+        total, time, pitch = (
+            corpus.shaped(samples, rng, rng.uniform(0, 0.5)),
+            np.arange(samples) / RATE,
+            rng.uniform(80, 400),
+        )
         deviation = total.std()
         for harmonic in range(1, 8):
             phase = rng.uniform(0, 2 * np.pi)
@@ -98,9 +103,11 @@ def collect(program, clips, count, seed):
         number, speaker = item
         rows = [
             (corpus.run_scorer(program, "features", samples, INPUTS), labels, weights)
-            for samples, labels, weights in sessions(clips[speaker], clips, count, np.random.default_rng([seed, number]))
+            for samples, labels, weights in sessions(
+                clips[speaker], clips, count, np.random.default_rng([seed, number])
+            )
         ]
-        inputs, labels, weights = (np.concatenate(column) for column in zip(*rows))
+        inputs, labels, weights = (np.concatenate(column) for column in zip(*rows, strict=False))
         heard = ~np.isnan(inputs[:, 0])
         return speaker, (inputs[heard], labels[heard], weights[heard])
 
@@ -112,7 +119,7 @@ def fit(inputs, labels, weights, epochs, seed):
     """Adam on the weighted cross-entropy; returns [(matrix, bias)] of three layers."""
     rng = np.random.default_rng(seed)
     params = []
-    for rows, columns in zip(SHAPE, SHAPE[1:]):
+    for rows, columns in itertools.pairwise(SHAPE):
         params += [rng.normal(0, np.sqrt(2 / rows), (rows, columns)), np.zeros(columns)]
     params = [value.astype(np.float32) for value in params]
     first, second = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
@@ -147,8 +154,13 @@ def gradient(params, x, labels, weights):
 
 def write_weights(params):
     """Writes the Rust tables."""
-    number = lambda value: f"{value:.5}" if "e" in f"{value:.5}" or "." in f"{value:.5}" else f"{value:.1f}"
-    row = lambda values: "[" + ", ".join(number(float(v)) for v in values) + "]"
+
+    def number(value):
+        return f"{value:.5}" if "e" in f"{value:.5}" or "." in f"{value:.5}" else f"{value:.1f}"
+
+    def row(values):
+        return "[" + ", ".join(number(float(v)) for v in values) + "]"
+
     lines = [
         "//! The weights of the small network in `model`: written by `benches/vad_train.py`, not by hand.",
         "",
@@ -180,7 +192,10 @@ def main():
     folder = corpus.fetch_packages()
     clips, program = corpus.load_clips(folder, False), corpus.scorer()
     data = collect(program, clips, args.minutes, args.seed)
-    join = lambda speakers: [np.concatenate([data[s][i] for s in speakers]) for i in range(3)]
+
+    def join(speakers):
+        return [np.concatenate([data[s][i] for s in speakers]) for i in range(3)]
+
     if not args.leave_out:
         write_weights(fit(*join(sorted(data)), args.epochs, args.seed))
         return
