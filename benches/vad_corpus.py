@@ -231,7 +231,7 @@ def area(speech, rest):
 
 
 def judge(clips, program, seconds, seed, only=None):
-    """Prints the table; returns {detector: mean row over the noisy conditions}; `only` one speaker talks, all babble."""
+    """Prints the table; returns {detector: mean row over noisy conditions}; `only` one speaker talks, all babble."""
     rng = np.random.default_rng(seed)
     talks = {
         speaker: conversation(clips[speaker], seconds, rng) for speaker in sorted(clips) if only in (None, speaker)
