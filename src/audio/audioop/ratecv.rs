@@ -3,7 +3,7 @@
 //! It lets aliases and images through almost unhindered; for sound, use the resampler. Between output frames it counts in
 //! units of a sample over both rates: `ahead` is how far the next output lies behind the newest input, in those units.
 
-use super::sample::{dispatch, from_wide, wide};
+use super::sample::{dispatch, from_wide, room, wide};
 use super::{Error, Result, Width};
 
 /// Where the converter stands between two fragments.
@@ -57,11 +57,11 @@ pub fn ratecv(
     // One more than the ratio asks for: a state may bring an output frame along.
     let most = (frames * outrate as u128).div_ceil(inrate as u128) + 1;
     let bytes = usize::try_from(most).ok().and_then(|most| most.checked_mul(frame_bytes)).ok_or(Error::TooLarge)?;
-    let mut out = Vec::new();
-    out.try_reserve_exact(bytes).map_err(|_| Error::TooLarge)?;
+    let mut out = room(bytes, 1)?;
 
-    let converter = Converter { inrate, outrate, weights: reduced(weights.0, weights.1), state };
-    let state = dispatch!(width, convert(converter, fragment, &mut out));
+    let converter = Converter { inrate, outrate, weights: reduced(weights.0, weights.1) };
+    let (state, unused) = dispatch!(width, convert(&converter, state, fragment, &mut out));
+    out.truncate(bytes - unused);
     Ok((out, state))
 }
 
@@ -69,35 +69,65 @@ struct Converter {
     inrate: i32,
     outrate: i32,
     weights: (i32, i32),
-    state: RateState,
 }
 
-fn convert<const W: usize>(converter: Converter, fragment: &[u8], out: &mut Vec<u8>) -> RateState {
-    let Converter { inrate, outrate, weights, state: RateState { mut ahead, mut samples } } = converter;
-    let (new, old) = (f64::from(weights.0), f64::from(weights.1));
-    // Dividing by a power of two is multiplying by its inverse, to the last bit, and takes a quarter of the time.
-    let inverse = (outrate & (outrate - 1) == 0).then(|| 1.0 / f64::from(outrate));
-    let mut frames = fragment.as_chunks::<W>().0.chunks_exact(samples.len());
-    loop {
-        while ahead < 0 {
-            let Some(frame) = frames.next() else { return RateState { ahead, samples } };
-            for ((before, current), sample) in samples.iter_mut().zip(frame) {
-                *before = *current;
-                *current = match weights {
-                    (1, 0) => wide(sample),
-                    _ => ((new * f64::from(wide(sample)) + old * f64::from(*before)) / (new + old)) as i32,
-                };
+/// Converts into `out`, and returns the state to go on from and how many bytes were left over.
+fn convert<const W: usize>(
+    converter: &Converter,
+    state: RateState,
+    fragment: &[u8],
+    out: &mut [u8],
+) -> (RateState, usize) {
+    let RateState { ahead, mut samples } = state;
+    let (ahead, unused) = if let &[channel] = samples.as_slice() {
+        // An array of one stays in registers, where a slice goes through memory at every sample.
+        let mut channel = [channel];
+        let end = converter.run::<W>(ahead, &mut channel, fragment, out);
+        samples.copy_from_slice(&channel);
+        end
+    } else {
+        converter.run::<W>(ahead, &mut samples, fragment, out)
+    };
+    (RateState { ahead, samples }, unused)
+}
+
+impl Converter {
+    /// Goes through the fragment, and returns how far ahead the next output lies and how many bytes were left over.
+    #[inline(always)]
+    fn run<const W: usize>(
+        &self,
+        mut ahead: i32,
+        samples: &mut [(i32, i32)],
+        fragment: &[u8],
+        out: &mut [u8],
+    ) -> (i32, usize) {
+        let &Self { inrate, outrate, weights } = self;
+        let (new, old) = (f64::from(weights.0), f64::from(weights.1));
+        // Dividing by a power of two is multiplying by its inverse, to the last bit, and takes a quarter of the time.
+        let inverse = (outrate & (outrate - 1) == 0).then(|| 1.0 / f64::from(outrate));
+        let mut frames = fragment.as_chunks::<W>().0.chunks_exact(samples.len());
+        let mut slots = out.as_chunks_mut::<W>().0.iter_mut();
+        loop {
+            while ahead < 0 {
+                let Some(frame) = frames.next() else { return (ahead, W * slots.len()) };
+                for ((before, current), sample) in samples.iter_mut().zip(frame) {
+                    *before = *current;
+                    *current = match weights {
+                        (1, 0) => wide(sample),
+                        _ => ((new * f64::from(wide(sample)) + old * f64::from(*before)) / (new + old)) as i32,
+                    };
+                }
+                ahead += outrate;
             }
-            ahead += outrate;
-        }
-        while ahead >= 0 {
-            let (past, present) = (f64::from(ahead), f64::from(outrate - ahead));
-            for &(before, current) in &samples {
-                let sum = f64::from(before) * past + f64::from(current) * present;
-                let value = inverse.map_or_else(|| sum / f64::from(outrate), |inverse| sum * inverse);
-                out.extend_from_slice(&from_wide::<W>(value as i32));
+            while ahead >= 0 {
+                let (past, present) = (f64::from(ahead), f64::from(outrate - ahead));
+                for (&(before, current), slot) in samples.iter().zip(slots.by_ref()) {
+                    let sum = f64::from(before) * past + f64::from(current) * present;
+                    let value = if let Some(inverse) = inverse { sum * inverse } else { sum / f64::from(outrate) };
+                    *slot = from_wide::<W>(value as i32);
+                }
+                ahead -= inrate;
             }
-            ahead -= inrate;
         }
     }
 }
