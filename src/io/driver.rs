@@ -19,7 +19,7 @@ use crate::protocol::audiosocket::{
     CompandedSuspect, Decoder, HEADER_LEN, Kind, MAX_PAYLOAD_LEN, Message, encode_into,
 };
 use crate::protocol::call_id::CallId;
-use crate::session::{Agent, AgentControl, EndReason, Input, Output, Session};
+use crate::session::{Agent, EndReason, Input, Output, Session};
 
 /// One call's socket and session, as a media thread holds them.
 pub(crate) struct Connection {
@@ -33,7 +33,6 @@ pub(crate) struct Connection {
     pub(crate) ended: Option<EndReason>,
     decoder: Decoder,
     session: Session,
-    control: Option<AgentControl>,
     suspect: CompandedSuspect,
     /// The rest of a message that the socket took only in part.
     unsent: Vec<u8>,
@@ -98,7 +97,6 @@ impl Connection {
             ended: None,
             decoder,
             session,
-            control: None,
             suspect: CompandedSuspect::default(),
             unsent: Vec::new(),
             blocked_since: None,
@@ -217,9 +215,7 @@ impl Connection {
 
     /// The agent's end, once the call has begun; only once.
     pub(crate) fn take_agent(&mut self) -> Option<Agent> {
-        let agent = self.session.take_agent()?;
-        self.control = Some(agent.control.clone());
-        Some(agent)
+        self.session.take_agent()
     }
 
     /// Tries to finish a message that the socket took only in part.
@@ -236,10 +232,7 @@ impl Connection {
 
     /// Tells the session to end as soon as what the agent has written is played; at once if there is no agent yet.
     pub(crate) fn drain(&mut self, now: Timestamp) {
-        match &self.control {
-            Some(control) => control.hangup(true),
-            None => self.stop(now),
-        }
+        self.session.handle_input(Input::Drain, now);
     }
 
     /// Tells the session that the server stops now, and the peer that the call is over.

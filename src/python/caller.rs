@@ -1,6 +1,5 @@
 //! `_talkpath.Caller`: places paced calls from a thread of the core, so that Python's own pauses are not measured.
 
-use std::net::ToSocketAddrs as _;
 use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
@@ -39,9 +38,7 @@ impl Caller {
     ) -> PyResult<Self> {
         let rate = SampleRate::new(rate)?;
         let audio: Arc<[i16]> = with_samples(audio, |samples, _| Ok(Arc::from(samples)))?;
-        let found = py.detach(|| to.to_socket_addrs().map(|mut addresses| addresses.next()));
-        let found = found.map_err(|error| Error::io(format!("look up {to}"), error))?;
-        let to = found.ok_or_else(|| Error::invalid(format!("address {to}, wanted one that exists")))?;
+        let to = super::resolve(py, to)?;
         let config = CallerConfig {
             duration: super::duration_ms("duration_ms", duration_ms)?,
             stagger: super::duration_ms("stagger_ms", stagger_ms)?,

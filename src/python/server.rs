@@ -2,7 +2,6 @@
 //!
 //! `talkpath.Server` is made of it: which handler gets a call, and what happens when it fails, is decided there.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,6 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::call::Call;
 use super::error::guard;
 use super::{duration_ms, milliseconds};
-use crate::Error;
 use crate::audio::frame::SampleRate;
 use crate::io::audiosocket::{AudioSocketServer, ServerConfig};
 use crate::io::log::LogLevel;
@@ -33,7 +31,7 @@ impl Server {
     #[new]
     #[pyo3(signature = (listen, **options))]
     fn new(py: Python<'_>, listen: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut config = ServerConfig { listen: resolve(py, listen)?, ..ServerConfig::default() };
+        let mut config = ServerConfig { listen: super::resolve(py, listen)?, ..ServerConfig::default() };
         for (name, value) in options.into_iter().flatten() {
             set_option(&mut config, name.extract()?, &value)?;
         }
@@ -99,13 +97,6 @@ impl Server {
         dict.set_item("priority", stats.priority.to_string())?;
         Ok(dict)
     }
-}
-
-/// Finds the address of a host:port, letting other Python threads run while a name is looked up.
-fn resolve(py: Python<'_>, listen: &str) -> PyResult<SocketAddr> {
-    let found = py.detach(|| listen.to_socket_addrs().map(|mut addresses| addresses.next()));
-    let address = found.map_err(|error| Error::io(format!("look up {listen}"), error))?;
-    address.ok_or_else(|| Error::invalid(format!("address {listen}, wanted one that exists")).into())
 }
 
 fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

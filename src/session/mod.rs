@@ -64,6 +64,8 @@ pub enum Input<'a> {
     },
     /// A key that the caller pressed.
     Dtmf(char),
+    /// The server stops: the call is to end once the agent has been heard out.
+    Drain,
     /// The transport is gone, or must go.
     Ended(EndReason),
 }
@@ -106,6 +108,8 @@ pub struct Session {
     payload: Vec<u8>,
     started: bool,
     wake: bool,
+    /// The server stops, and the call with it.
+    draining: bool,
     ending: Ending,
 }
 
@@ -151,6 +155,7 @@ impl Session {
             payload: Vec::new(),
             started: false,
             wake: false,
+            draining: false,
             ending: Ending::No,
         }
     }
@@ -177,6 +182,13 @@ impl Session {
                 let position = call.inbound.position();
                 call.notices.push(Notice::Dtmf { digit, position });
                 self.wake = true;
+            }
+            Input::Drain => {
+                self.draining = true;
+                match &self.call {
+                    Some(call) => call.shared.request_hangup(HangupRequest::AfterDrain),
+                    None => self.ending = Ending::Hangup(EndReason::ServerStopping),
+                }
             }
             Input::Ended(reason) => self.end(reason),
         }
@@ -280,6 +292,7 @@ impl Session {
         let reason = match call.shared.hangup_request() {
             HangupRequest::None => return,
             HangupRequest::AfterDrain if !call.outbound.is_silent() => return,
+            HangupRequest::AfterDrain if self.draining => EndReason::ServerStopping,
             HangupRequest::AfterDrain | HangupRequest::Now => EndReason::AgentHangup,
             HangupRequest::Failed => EndReason::HandlerFailed,
         };

@@ -323,8 +323,7 @@ async def test_closing_ends_calls_in_peace() -> None:
         await server.close(grace_s=1)
         for phone in phones:
             await phone.wait_ended()
-    assert len(reasons) == 5
-    assert set(reasons) <= {"agent_hangup", "server_stopping"}
+    assert reasons == ["server_stopping"] * 5
 
 
 def test_a_wrong_address_is_named() -> None:

@@ -72,3 +72,15 @@ fn what_was_heard_before_the_end_can_still_be_read() {
     assert_eq!(std::iter::from_fn(|| agent.input.read().map(|f| f.samples.len())).sum::<usize>(), 5 * 160);
     assert!(agent.input.is_finished());
 }
+
+#[test]
+fn a_server_that_stops_hears_the_agent_out() {
+    let (mut call, mut agent) = Call::phone();
+    say(&mut agent, &tone(R, 200, 300.0), "bye");
+    call.session.handle_input(Input::Drain, call.now);
+    call.idle(9);
+    assert!(!call.hung_up);
+    call.idle(3);
+    assert!(call.hung_up && call.sounding() >= 200 * 8);
+    assert_eq!(events(&mut agent).last(), Some(&Event::Ended { reason: EndReason::ServerStopping }));
+}
