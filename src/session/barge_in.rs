@@ -60,51 +60,97 @@ impl BargeIn {
 
 /// Tells the caller's voice from the agent's own echo by level.
 ///
-/// What comes back of what was sent within the last half second is at most as loud as the loudest of it, less what the
-/// line takes away. That loss is learned: quickly upwards, when what comes back is a little louder than was thought, as
-/// echo is and a caller is not; slowly downwards, when it is quieter.
+/// What comes back of what was sent is at most as loud as the loudest of it, less what the line takes away. That loss is
+/// learned. Whatever was heard in the last half second bounds the echo of what was sent before that: a line that
+/// stayed quiet so long has none, and then the faintest caller counts. What is a little louder than the echo so far is
+/// echo, too; what is much louder is a caller.
 #[derive(Debug)]
 struct EchoGuard {
-    sent: [f32; SENT_FRAMES],
-    next: usize,
+    /// Levels of the last frames that were sent and heard, in dB of full scale.
+    sent: Levels,
+    heard: Levels,
+    /// What was heard since the last entry of `heard`.
+    loudest: f32,
+    length: Duration,
     /// The gain of the echo path, in dB; negative.
     gain_db: f32,
 }
 
 impl EchoGuard {
     fn new() -> Self {
-        Self { sent: [SILENCE_DBFS; SENT_FRAMES], next: 0, gain_db: FIRST_GAIN_DB }
+        Self {
+            sent: Levels::new(),
+            heard: Levels::new(),
+            loudest: SILENCE_DBFS,
+            length: Duration::ZERO,
+            gain_db: FIRST_GAIN_DB,
+        }
     }
 
     fn sent(&mut self, level_dbfs: f32) {
-        self.sent[self.next] = level_dbfs;
-        self.next = (self.next + 1) % SENT_FRAMES;
+        self.sent.push(level_dbfs);
     }
 
     /// Whether what was heard is louder than echo can be.
     fn heard(&mut self, level_dbfs: f32, duration: Duration) -> bool {
-        let loudest = self.sent.iter().copied().fold(SILENCE_DBFS, f32::max);
-        if loudest < ACTIVE_DBFS {
+        self.loudest = self.loudest.max(level_dbfs);
+        self.length += duration;
+        if self.length >= FRAME {
+            self.heard.push(std::mem::replace(&mut self.loudest, SILENCE_DBFS));
+            self.length = Duration::ZERO;
+        }
+        let sent = self.sent.loudest();
+        if sent < ACTIVE_DBFS {
             return true;
         }
-        let gain = level_dbfs - loudest;
+        let gain = level_dbfs - sent;
         let above = gain > self.gain_db + MARGIN_DB;
-        if gain > self.gain_db {
-            if !above {
-                self.gain_db = gain.min(MAX_GAIN_DB);
-            }
-        } else {
-            let step = FALL_DB_PER_S * duration.as_secs_f32();
-            self.gain_db = (self.gain_db - step).max(gain).max(MIN_GAIN_DB);
+        if !above {
+            self.gain_db = self.gain_db.max(gain.min(MAX_GAIN_DB));
+        }
+        let answered = self.sent.loudest_of_oldest(ANSWERED_FRAMES);
+        if answered >= ACTIVE_DBFS {
+            let bound = self.heard.loudest().max(level_dbfs) - answered;
+            self.gain_db = self.gain_db.min(bound).max(MIN_GAIN_DB);
         }
         above
     }
 }
 
+/// The levels of the last half second.
+#[derive(Debug)]
+struct Levels {
+    ring: [f32; HALF_SECOND],
+    next: usize,
+}
+
+impl Levels {
+    fn new() -> Self {
+        Self { ring: [SILENCE_DBFS; HALF_SECOND], next: 0 }
+    }
+
+    fn push(&mut self, level_dbfs: f32) {
+        self.ring[self.next] = level_dbfs;
+        self.next = (self.next + 1) % HALF_SECOND;
+    }
+
+    fn loudest(&self) -> f32 {
+        self.ring.iter().copied().fold(SILENCE_DBFS, f32::max)
+    }
+
+    fn loudest_of_oldest(&self, frames: usize) -> f32 {
+        let oldest = (0..frames).map(|n| self.ring[(self.next + n) % HALF_SECOND]);
+        oldest.fold(SILENCE_DBFS, f32::max)
+    }
+}
+
 /// A pause that ends the speech that an interruption is made of.
 const PAUSE: Duration = Duration::from_millis(120);
-/// Echo arrives within this many frames, half a second at 20 ms.
-const SENT_FRAMES: usize = 25;
+/// The usual packet time, in which levels are kept.
+const FRAME: Duration = Duration::from_millis(20);
+const HALF_SECOND: usize = 25;
+/// Of the last half second, what was sent in the first tenth has been answered by now: no line takes over 400 ms.
+const ANSWERED_FRAMES: usize = 5;
 /// Below this nothing worth an echo was sent.
 const ACTIVE_DBFS: f32 = -50.0;
 const SILENCE_DBFS: f32 = -96.0;
@@ -115,13 +161,10 @@ const MAX_GAIN_DB: f32 = -3.0;
 const MIN_GAIN_DB: f32 = -60.0;
 /// How much louder than the echo so far a caller is at least.
 const MARGIN_DB: f32 = 6.0;
-const FALL_DB_PER_S: f32 = 30.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FRAME: Duration = Duration::from_millis(20);
 
     /// Runs a call of 20 ms frames: (sent level, heard level, voiced); answers the times of interruptions in ms.
     fn run(config: BargeInConfig, frames: impl IntoIterator<Item = (f32, f32, bool)>) -> Vec<u64> {
@@ -142,10 +185,19 @@ mod tests {
 
     #[test]
     fn the_agents_own_echo_does_not_interrupt() {
-        // Speech-like ups and downs, back at -15 dB after 180 ms, voiced for the detector all the time.
-        let sent: Vec<f32> = (0..3000).map(|n| -18.0 - 12.0 * ((n as f32 * 0.37).sin().abs())).collect();
-        let frames = (0..3000).map(|n| (sent[n], if n >= 9 { sent[n - 9] - 15.0 } else { -70.0 }, true));
-        assert_eq!(run(BargeInConfig::default(), frames), Vec::<u64>::new());
+        // Speech-like ups and downs, back at -15 dB, voiced for the detector all the time.
+        let sent: Vec<f32> = (0..3000).map(|n| -18.0 - 12.0 * ((n as f32 * 0.37 + 0.8).sin().abs())).collect();
+        for delay in [2, 9, 18] {
+            let frames = (0..3000).map(|n| (sent[n], if n >= delay { sent[n - delay] - 15.0 } else { -70.0 }, true));
+            assert_eq!(run(BargeInConfig::default(), frames), Vec::<u64>::new(), "after {delay} frames");
+        }
+    }
+
+    #[test]
+    fn on_a_line_that_has_shown_no_echo_the_faintest_caller_counts() {
+        let frames = (0..100).map(|n| (-18.0, if n >= 50 { -58.0 } else { -75.0 }, n >= 50));
+        let times = run(BargeInConfig::default(), frames);
+        assert_eq!(times.first(), Some(&1040), "{times:?}");
     }
 
     #[test]
