@@ -26,7 +26,7 @@ class RanDry(Exception):
     """The agent was late on this machine: the call had gaps, which were counted and reported as they should be."""
 
 
-def hold(attempt: Callable[[], Match], attempts: int = 3) -> Match:
+def hold(attempt: Callable[[], Match], attempts: int = 5) -> Match:
     """Returns the match of an attempt in which the agent was never late; all but the last may be.
 
     Sample by sample is a statement about a call in which nobody was late. On a machine whose processors are all busy
