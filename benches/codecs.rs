@@ -1,7 +1,7 @@
-//! How long do G.711 and a level take for one 20 ms frame (160 samples) and for one second (8,000)?
+//! How long do G.711 and a level take for one 20 ms frame (160 samples) and for one second (8,000), and G.722 for a frame?
 //!
-//! Beside our kernels: a look-up table in Rust, and the crate `audio-codec-algorithms`. `g711_spandsp.sh` measures
-//! spandsp, where it is installed.
+//! Beside our G.711 kernels: a look-up table in Rust, and the crate `audio-codec-algorithms`. `g711_spandsp.sh` and
+//! `g722_spandsp.sh` measure spandsp, where it is installed.
 
 use std::hint::black_box;
 
@@ -9,6 +9,7 @@ use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw}
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use talkpath::audio::codec::Encoding;
 use talkpath::audio::codec::g711::{Kernel, alaw_to_sample, sample_to_alaw, sample_to_ulaw, ulaw_to_sample};
+use talkpath::audio::codec::g722::{G722Decoder, G722Encoder};
 use talkpath::audio::level::Level;
 
 const LENGTHS: [usize; 2] = [160, 8_000];
@@ -76,6 +77,24 @@ fn encode(c: &mut Criterion) {
     }
 }
 
+fn g722(c: &mut Criterion) {
+    let mut group = c.benchmark_group("g722");
+    // A buzz of 110 Hz, whose frames go round for a second: neither silence nor noise.
+    let buzz = |i: usize| (1..60).map(|k| (0.0432 * (i * k) as f64).cos() / k as f64).sum::<f64>();
+    let samples: Vec<i16> = (0..16_000).map(|i| (4_000.0 * buzz(i)) as i16).collect();
+    let payload = G722Encoder::new().encode(&samples).expect("an even count");
+    let (mut encoder, mut bytes) = (G722Encoder::new(), [0; 160]);
+    let mut frames = samples.chunks_exact(320).cycle();
+    group.bench_function("encode 20 ms", |b| {
+        b.iter(|| frames.next().map(|frame| encoder.encode_into(black_box(frame), black_box(&mut bytes))));
+    });
+    let (mut decoder, mut out) = (G722Decoder::new(), [0; 320]);
+    let mut frames = payload.chunks_exact(160).cycle();
+    group.bench_function("decode 20 ms", |b| {
+        b.iter(|| frames.next().map(|frame| decoder.decode_into(black_box(frame), black_box(&mut out))));
+    });
+}
+
 fn level(c: &mut Criterion) {
     let mut group = c.benchmark_group("level");
     for len in LENGTHS {
@@ -100,5 +119,5 @@ fn noise(len: usize) -> Vec<i16> {
         .collect()
 }
 
-criterion_group!(benches, decode, encode, level);
+criterion_group!(benches, decode, encode, g722, level);
 criterion_main!(benches);

@@ -1,8 +1,8 @@
 //! Wire encodings of 16-bit mono samples: bytes in, samples out, and back.
 //!
 //! This is where bytes end and samples begin: the rest of [`audio`](crate::audio) never sees a byte order or a
-//! companding law. An [`Encoding`] is stateless, so a payload may be cut at any sample. Codecs with a state or a packet
-//! structure, packet headers and sample rates are not its business.
+//! companding law. An [`Encoding`] is stateless, so a payload may be cut at any sample; a [`Codec`] may have a state, which
+//! an [`Encoder`] and a [`Decoder`] hold for one stream each. Packets and their headers are not its business.
 //!
 //! ```
 //! use talkpath::audio::codec::Encoding;
@@ -14,6 +14,7 @@
 //! ```
 
 pub mod g711;
+pub mod g722;
 pub mod slin;
 
 #[cfg(target_arch = "x86_64")]
@@ -23,10 +24,15 @@ mod g711_avx512;
 #[cfg(any(target_arch = "x86_64", test))]
 mod g711_factors;
 
+mod g722_band;
+mod stream;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Error, Result};
+
+pub use stream::{Codec, Decoder, Encoder};
 
 /// A wire encoding of 16-bit mono samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
