@@ -39,7 +39,7 @@ def test_dialplan_is_what_asterisk_wants() -> None:
     assert done.returncode == 0
     assert " same => n,AudioSocket(${CALL_UUID},10.0.0.7:9000)\n" in done.stdout
     assert done.stdout.startswith("[talkpath]\nexten => s,1,Answer()\n")
-    assert "Dial(AudioSocket/127.0.0.1:8090/${CALL_UUID}/c(slin16))" in run("dialplan", "--wideband").stdout
+    assert "Dial(AudioSocket/127.0.0.1:8090/${CALL_UUID}/c(slin16),,g)" in run("dialplan", "--wideband").stdout
 
 
 @pytest.mark.parametrize(("codec", "rate"), [("slin", 8000), ("slin16", 16000), ("slin48", 48000)])

@@ -24,7 +24,7 @@ def dialplan(
 ) -> None:
     """Print the dialplan that connects Asterisk to talkpath."""
     connect = (
-        f"Dial(AudioSocket/{host}:{port}/${{CALL_UUID}}/c(slin16))"
+        f"Dial(AudioSocket/{host}:{port}/${{CALL_UUID}}/c(slin16),,g)"
         if wideband
         else f"AudioSocket(${{CALL_UUID}},{host}:{port})"
     )
