@@ -4,3 +4,6 @@
 
 pub mod audiosocket;
 pub mod call_id;
+pub mod rtcp;
+pub mod rtp;
+pub mod telephone_event;
