@@ -3,8 +3,12 @@
 //! Everything here works on 16-bit mono samples in the machine's order; bytes and wire formats end in [`codec`].
 
 pub mod audioop;
+mod bridge;
 pub mod codec;
+pub mod conceal;
 pub mod frame;
 pub mod level;
+mod pitch;
 pub mod resample;
+pub mod stretch;
 pub mod vad;

@@ -1,0 +1,34 @@
+//! What does the jitter buffer cost per packet and tick, and what does a lost packet cost?
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use talkpath::Timestamp;
+use talkpath::jitter::{Config, JitterBuffer, Packet};
+
+fn cost(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("jitter buffer, packet and tick");
+    let samples: Vec<i16> = (0..160 * 50).map(|n| (6_000.0 * (n as f32 * 0.1).sin()) as i16).collect();
+    for (name, lost) in [("no loss", u32::MAX), ("10 % loss", 10)] {
+        let mut buffer = JitterBuffer::new(Config::default()).expect("the default is valid");
+        let (mut frame, mut n) = ([0; 160], 0_u32);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let now = Timestamp::from_micros(u64::from(n) * 20_000);
+                let from = (n % 50) as usize * 160;
+                let samples = &samples[from..from + 160];
+                let packet =
+                    Packet { ssrc: 1, sequence: n as u16, timestamp: n.wrapping_mul(160), marker: false, samples };
+                if n % lost != lost - 1 {
+                    buffer.handle_packet(black_box(&packet), now);
+                }
+                n += 1;
+                black_box(buffer.poll_frame(now, &mut frame))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, cost);
+criterion_main!(benches);

@@ -1,0 +1,10 @@
+//! The jitter buffer, from packets to frames, in virtual time.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod counters;
+mod harness;
+mod loss;
+mod modes;
+mod network;
+mod pauses;
+mod properties;
