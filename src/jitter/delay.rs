@@ -1,8 +1,8 @@
 //! How late packets come, and how much delay that asks for.
 //!
 //! A packet's relative delay is its arrival minus its media time; the smallest of the last eight seconds stands for a
-//! packet that never waited, which also follows the drift between two clocks. The wanted delay is a quantile of the others over
-//! it. Which tick plays what, and how the delay is reached, is the buffer's business.
+//! packet that never waited, which also follows the drift between two clocks. The wanted delay is a quantile of the
+//! others over it. Which tick plays what, and how the delay is reached, is the buffer's business.
 
 /// The relative delays of the last eight seconds.
 #[derive(Clone, Debug)]

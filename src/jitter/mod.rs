@@ -1,13 +1,13 @@
 //! The jitter buffer: packets in as the network brings them, one frame of 20 ms a tick out.
 //!
-//! It puts packets in order, keeps just the delay that all but a few of them need, conceals what is lost, and never has
-//! a tick without a frame. Playing stays aligned with packets: delay changes by whole frames, so no packet waits for a tick
-//! that plays a piece of it. Delay grows in quiet frames, or where a packet is late anyway; it shrinks in quiet frames,
-//! and in voiced speech, pitch by pitch, only when far too long. While packets get lost one more is held back, because a gap
-//! is concealed better when what follows it is known.
+//! It puts packets in order, keeps just the delay that all but a few of them need, conceals what is lost, and never
+//! has a tick without a frame. Playing stays aligned with packets: delay changes by whole frames, so no packet waits for
+//! a tick that plays a piece of it. Delay grows in quiet frames, or where a packet is late anyway; it shrinks in quiet
+//! frames, and in speech only when far too long, where two frames merge well. While packets get lost one more is held
+//! back, because a gap is concealed better when what follows it is known.
 //!
-//! It owns no clock and no decoder: the caller passes `now` in, and samples. It conceals codecs without loss concealment
-//! of their own.
+//! It owns no clock and no decoder: the caller passes `now` in, and samples. Codecs that conceal by themselves are not
+//! asked to.
 
 mod config;
 mod delay;
