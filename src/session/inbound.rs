@@ -9,13 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringbuf::traits::{Observer, Producer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use ringbuf::{HeapProd, HeapRb};
 
 use super::NoticeWriter;
-use super::agent::FrameHead;
 use super::barge_in::Heard;
 use super::config::{Config, VadConfig};
 use super::event::Notice;
+use super::rings::{FrameHead, InboundRings};
 use super::shared::Shared;
 use super::stats::add64;
 use crate::audio::codec::Encoding;
@@ -23,12 +23,6 @@ use crate::audio::frame::SampleRate;
 use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
 use crate::audio::vad::{Edge, PhoneVad, SpeechGate, Vad, Verdict};
-
-/// The agent's ends of the inbound rings.
-pub(super) struct InboundRings {
-    pub(super) heads: HeapCons<FrameHead>,
-    pub(super) samples: HeapCons<i16>,
-}
 
 /// The inbound half of a session's media end.
 pub(super) struct Inbound {

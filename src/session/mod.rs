@@ -23,6 +23,7 @@ mod event;
 mod inbound;
 mod outbound;
 mod position;
+mod rings;
 mod shared;
 mod stats;
 

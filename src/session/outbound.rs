@@ -12,23 +12,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringbuf::traits::{Consumer, Split};
-use ringbuf::{HeapCons, HeapProd, HeapRb};
+use ringbuf::{HeapCons, HeapRb};
 
 use super::NoticeWriter;
-use super::agent::{Chunk, QueuedMark};
 use super::config::Config;
 use super::event::Notice;
 use super::position::Mark;
+use super::rings::{Chunk, OutboundRings, QueuedMark};
 use super::shared::{HangupRequest, Shared};
 use super::stats::bump32;
 use crate::Timestamp;
 use crate::audio::frame::SampleRate;
-
-/// The agent's ends of the outbound rings.
-pub(super) struct OutboundRings {
-    pub(super) chunks: HeapProd<Arc<Chunk>>,
-    pub(super) marks: HeapProd<QueuedMark>,
-}
 
 /// The outbound half of a session's media end.
 pub(super) struct Outbound {

@@ -13,7 +13,7 @@ use ringbuf::traits::{Consumer, Observer};
 use crate::audio::frame::SampleRate;
 use crate::audio::resample::Resampler;
 use crate::session::config::Config;
-use crate::session::inbound::InboundRings;
+use crate::session::rings::{FrameHead, InboundRings};
 use crate::session::shared::Shared;
 use crate::{Error, Result};
 
@@ -58,18 +58,6 @@ pub struct HeardFrame<'a> {
     pub level_dbfs: f32,
     /// How much audio before this frame was dropped because the agent did not read.
     pub lost: Duration,
-}
-
-/// What the media end says of each piece of audio that it leaves in the ring.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::session) struct FrameHead {
-    pub(in crate::session) samples: u32,
-    pub(in crate::session) position_us: u64,
-    pub(in crate::session) speech: bool,
-    pub(in crate::session) level_dbfs: f32,
-    pub(in crate::session) lost_us: u32,
-    /// How far before the end of this piece the speech that it belongs to began, if the decision fell in it.
-    pub(in crate::session) onset_ago_us: u32,
 }
 
 struct HeldFrame {

@@ -14,13 +14,9 @@ pub use events::AgentEvents;
 pub use input::{AgentInput, HeardFrame};
 pub use output::{AgentOutput, Written};
 
-pub(super) use input::FrameHead;
-pub(super) use output::{Chunk, QueuedMark};
-
 use super::config::Config;
 use super::event::EndReason;
-use super::inbound::InboundRings;
-use super::outbound::OutboundRings;
+use super::rings::{InboundRings, OutboundRings};
 use super::shared::{HangupRequest, Shared, WireFormat};
 use super::stats::Stats;
 

@@ -17,8 +17,8 @@ use crate::audio::frame::SampleRate;
 use crate::audio::resample::Resampler;
 use crate::session::config::Config;
 use crate::session::event::{Event, InterruptCause};
-use crate::session::outbound::OutboundRings;
 use crate::session::position::{Ledger, Mark, Receipt};
+use crate::session::rings::{Chunk, OutboundRings, QueuedMark};
 use crate::session::shared::{HangupRequest, Shared};
 use crate::{Error, ErrorKind, Result};
 
@@ -48,25 +48,6 @@ pub enum Written {
     Taken(usize),
     /// Nothing was taken: the generation has been interrupted.
     Stale,
-}
-
-/// Audio on its way to the wire, in wire samples, aligned with the wire's clock.
-#[derive(Debug)]
-pub(in crate::session) struct Chunk {
-    pub(in crate::session) generation: u16,
-    pub(in crate::session) tag: u32,
-    /// Where the first sample lies, in wire samples of the generation.
-    pub(in crate::session) start: u64,
-    pub(in crate::session) samples: Vec<i16>,
-    pub(in crate::session) tail: Vec<i16>,
-}
-
-/// A mark on its way.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::session) struct QueuedMark {
-    pub(in crate::session) generation: u16,
-    pub(in crate::session) number: u32,
-    pub(in crate::session) at: u64,
 }
 
 /// A resampler, and how much of its ramp-up is still to be skipped.
