@@ -1,4 +1,4 @@
-//! What a call holds beside the audio that waits for its agent: less than 64 KiB.
+//! What a call holds beside the audio that waits, either way: less than 64 KiB, also after a long speech.
 
 #![allow(unsafe_code)]
 
@@ -64,6 +64,24 @@ fn run(rate: SampleRate, input_buffer: Duration) -> (Session, Agent) {
     (session, agent.expect("the agent's end"))
 }
 
+/// What a call still holds of five minutes of speech once they have been played and the agent has read of it.
+fn weigh_played_speech() -> isize {
+    let rate = SampleRate::HZ_8000;
+    let (mut session, mut agent) = run(rate, Duration::from_secs(1));
+    let before = HELD.load(SeqCst);
+    let generation = agent.output.generation();
+    let minutes = vec![9_000; 5 * 60 * 8_000];
+    agent.output.try_write(&minutes, rate, "speech", generation).expect("an open call");
+    drop(minutes);
+    assert!(HELD.load(SeqCst) - before > 4_000_000, "it is held while it waits");
+    for frame in 500..500 + 6 * 60 * 50 {
+        while !matches!(session.poll_output(Timestamp::from_millis(20 * frame)), Output::Timeout(_)) {}
+        while agent.events.poll(&mut agent.output).is_some() {}
+    }
+    assert!(agent.output.is_drained());
+    HELD.load(SeqCst) - before
+}
+
 #[test]
 fn a_call_is_light() {
     // The ring for what the agent has not read is as long as it is set to be; the rest is what a call costs. A second
@@ -75,4 +93,6 @@ fn a_call_is_light() {
         assert!(beside < 64 * 1024, "{beside} bytes at {rate}");
         println!("{rate}: {beside} bytes a call, {second} more for each second that its agent may lag behind");
     }
+    let left = weigh_played_speech();
+    assert!(left < 4 * 1024, "{left} bytes of what has been played");
 }

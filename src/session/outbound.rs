@@ -218,6 +218,8 @@ impl Outbound {
     /// Nothing is left to play.
     fn run_dry(&mut self, now: Timestamp, notices: &mut NoticeWriter) {
         self.state = State::Idle;
+        // Its tail is out; letting go of it lets the agent's end free it.
+        self.current = None;
         let expected = self.shared.complete.load() == self.shared.written.load();
         self.dry = Some(Dry { at: now, generation: self.at.generation, tag: self.tag, expected });
         notices.push(Notice::Drained);

@@ -59,7 +59,10 @@ fn translate(notice: Notice, output: &mut AgentOutput) -> Event {
         Notice::SpeechStopped { position, decided } => Event::SpeechStopped { position, decided },
         Notice::PlaybackStarted { tag } => Event::PlaybackStarted { tag: output.name_of(tag) },
         Notice::MarkPlayed { mark } => Event::MarkPlayed { name: output.name_of(mark) },
-        Notice::Drained => Event::Drained,
+        Notice::Drained => {
+            output.free_played();
+            Event::Drained
+        }
         Notice::Underrun { tag, gap } => Event::Underrun { tag: output.name_of(tag), gap },
         Notice::Interrupted { generation, played } => {
             let receipt = output.settle(generation, played);

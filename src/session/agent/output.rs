@@ -323,7 +323,7 @@ impl AgentOutput {
     }
 
     /// Frees the chunks that the media end has let go of.
-    fn free_played(&mut self) {
+    pub(super) fn free_played(&mut self) {
         while self.alive.front().is_some_and(|chunk| Arc::strong_count(chunk) == 1) {
             self.alive.pop_front();
         }
