@@ -187,7 +187,14 @@ impl Decoder {
     /// Makes a decoder for a new connection: its first message must be an id.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: Box::new([0; _]), buffered: 0, state: State::Header, has_id: false, skipped: 0, unknown_run: 0 }
+        Self {
+            buffer: Box::new([0; Self::CAPACITY]),
+            buffered: 0,
+            state: State::Header,
+            has_id: false,
+            skipped: 0,
+            unknown_run: 0,
+        }
     }
 
     /// Makes a decoder for what an AudioSocket server answers: no id comes first, and none may come.
