@@ -54,7 +54,8 @@ proptest! {
         let mut frame = [0; FRAME];
         for (n, (sequence, timestamp, ssrc, leap, len, later)) in packets.into_iter().enumerate() {
             now += later;
-            near = if leap { (sequence, timestamp) } else { (near.0.wrapping_add(sequence % 4), near.1.wrapping_add(timestamp % 500)) };
+            let step = (near.0.wrapping_add(sequence % 4), near.1.wrapping_add(timestamp % 500));
+            near = if leap { (sequence, timestamp) } else { step };
             let samples = vec![n as i16; len];
             let ssrc = if leap { ssrc } else { 0 };
             let packet = Packet { ssrc, sequence: near.0, timestamp: near.1, marker: leap, samples: &samples };
