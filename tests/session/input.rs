@@ -45,6 +45,27 @@ fn the_agent_chooses_rate_and_frame_length() {
 }
 
 #[test]
+fn a_change_of_the_agents_rate_loses_nothing() {
+    let (mut call, mut agent) = Call::phone();
+    let mut heard = Duration::ZERO;
+    for round in 0..10 {
+        let rate = if round % 2 == 0 { SampleRate::HZ_16000 } else { SampleRate::HZ_24000 };
+        agent.input.configure(rate, Duration::from_millis(20), false).unwrap();
+        call.hear(&tone(R, 110, 300.0));
+        while let Some(frame) = agent.input.read() {
+            heard += frame.rate.duration_of(frame.samples.len() as u64);
+        }
+    }
+    call.session.handle_input(Input::Ended(talkpath::session::EndReason::CallerHangup), call.now);
+    while let Some(frame) = agent.input.read() {
+        heard += frame.rate.duration_of(frame.samples.len() as u64);
+    }
+    // 20 ms of the start, ten times 110 ms, and what each filter adds while it ramps up.
+    let exact = Duration::from_millis(1_120);
+    assert!(heard >= exact && heard < exact + Duration::from_millis(30), "{heard:?}");
+}
+
+#[test]
 fn a_peer_may_change_its_rate_during_the_call() {
     let (mut call, mut agent) = Call::phone();
     let payload = Encoding::Slin.encode(&tone(SampleRate::HZ_16000, 1_000, 300.0));

@@ -103,7 +103,9 @@ impl AgentInput {
             return Err(Error::invalid(format!("frames of {frame:?}, wanted 5 ms to 1 s")));
         }
         if rate != self.rate {
-            let waiting: Vec<i16> = self.pending.drain(..).collect();
+            // What the old filter still holds, too: a change of rate loses nothing.
+            let tail = self.resampler.as_mut().map(Resampler::flush).unwrap_or_default();
+            let waiting: Vec<i16> = self.pending.drain(..).chain(tail).collect();
             self.pending.extend(Resampler::new(self.rate, rate).process(&waiting));
             for held in &mut self.held {
                 held.samples = Resampler::new(self.rate, rate).process(&held.samples);
