@@ -3,12 +3,13 @@
 Needs spandsp's library (Debian: libspandsp2) and ffmpeg: ``python3 make_g722.py > g722.txt``. SPANDSP names the library
 if the loader does not find it.
 
-The short streams are written out, one line each: ``<name> encode <samples> <bytes>`` and ``<name> decode <bytes> <samples>``,
-in hexadecimal, samples as 16-bit big-endian. The long ones are made from a seed and given by what comes out:
+The short streams are written out, one line each: ``<name> encode <samples> <bytes>`` and
+``<name> decode <bytes> <samples>``, in hexadecimal, samples as 16-bit big-endian. The long ones are made from a seed and given by what comes out:
 ``<name> decode_long <seed> <mask> <count> <FNV-1a of the samples>``.
 
-Bytes are spandsp's. Samples are ffmpeg's, and were compared with spandsp's: they are the same, except that spandsp lets a
-sample beyond 16 bits wrap round where ffmpeg (and the recommendation) limits it, which only made-up streams bring about.
+Bytes are spandsp's. Samples are ffmpeg's, and were compared with spandsp's: they are the same, except that spandsp lets
+a sample beyond 16 bits wrap round where ffmpeg (and the recommendation) limits it, which only made-up streams bring
+about.
 """
 
 import ctypes
@@ -36,7 +37,7 @@ def decode(data):
     command = ["ffmpeg", "-v", "error", "-f", "g722", "-i", "-", "-f", "s16le", "-"]
     raw = subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
     samples = struct.unpack(f"<{len(out)}h", raw)
-    for ours, theirs in zip(samples, out):
+    for ours, theirs in zip(samples, out, strict=False):
         assert ours == theirs or ours in (-32768, 32767), (ours, theirs)
     return samples
 
@@ -60,7 +61,7 @@ def speech_like(count):
     buzz = [sum(math.cos(2 * math.pi * 110 * k * i / 16000) / k for k in range(1, 60)) for i in range(count)]
     return [
         round(4000 * b * math.sin(math.pi * i / count) ** 2 + (n - 128) / 4)
-        for i, (b, n) in enumerate(zip(buzz, noise))
+        for i, (b, n) in enumerate(zip(buzz, noise, strict=False))
     ]
 
 
@@ -88,4 +89,6 @@ for name, samples in {
 data = random_bytes(1, 255, 400)
 print("any", "decode", data.hex(), hexadecimal(decode(data)))
 for seed, mask in enumerate([0xFF, 0xDF, 0x3F, 0xC0, 0xE4], start=2):
-    print(f"any_{mask:02x}", "decode_long", seed, mask, 200_000, f"{fnv(decode(random_bytes(seed, mask, 200_000))):016x}")
+    print(
+        f"any_{mask:02x}", "decode_long", seed, mask, 200_000, f"{fnv(decode(random_bytes(seed, mask, 200_000))):016x}"
+    )
