@@ -4,7 +4,8 @@ Needs spandsp's library (Debian: libspandsp2) and ffmpeg: ``python3 make_g722.py
 if the loader does not find it.
 
 The short streams are written out, one line each: ``<name> encode <samples> <bytes>`` and
-``<name> decode <bytes> <samples>``, in hexadecimal, samples as 16-bit big-endian. The long ones are made from a seed and given by what comes out:
+``<name> decode <bytes> <samples>``, in hexadecimal, samples as 16-bit big-endian. The long ones are made from a seed
+and given by what comes out:
 ``<name> decode_long <seed> <mask> <count> <FNV-1a of the samples>``.
 
 Bytes are spandsp's. Samples are ffmpeg's, and were compared with spandsp's: they are the same, except that spandsp lets
