@@ -24,6 +24,7 @@ mod g711_avx512;
 #[cfg(any(target_arch = "x86_64", test))]
 mod g711_factors;
 
+mod format;
 mod g722_band;
 mod stream;
 
@@ -32,7 +33,8 @@ use std::str::FromStr;
 
 use crate::{Error, Result};
 
-pub use stream::{Codec, Decoder, Encoder};
+pub use format::Codec;
+pub use stream::{Decoder, Encoder};
 
 /// A wire encoding of 16-bit mono samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
