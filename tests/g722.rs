@@ -197,6 +197,86 @@ fn a_stream_is_what_its_codec_is() {
     }
 }
 
+/// The pitch period of [`voice`] in samples.
+const VOICE_PERIOD: usize = 133;
+
+/// A glottal pulse train at 120 Hz through formants at 600 Hz and 5 kHz: a voice with something in both halves of the band.
+fn voice(count: usize) -> Vec<i16> {
+    let mut states = [(0.0, 0.0); 2];
+    let sample = |n: usize| {
+        let pulse = if n.is_multiple_of(VOICE_PERIOD) { 4_000.0 } else { 0.0 };
+        let mut sum = 0.0;
+        for ((a, b), (hz, width)) in states.iter_mut().zip([(600.0, 120.0), (5_000.0, 400.0)]) {
+            let damping = (-std::f64::consts::PI * width / 16_000.0_f64).exp();
+            let resonance = (std::f64::consts::TAU * hz / 16_000.0_f64).cos();
+            let next = pulse + 2.0 * damping * resonance * *a - damping * damping * *b;
+            (*a, *b) = (next, *a);
+            sum += next;
+        }
+        sum as i16
+    };
+    (0..count).map(sample).collect()
+}
+
+/// The energy of what `got` differs from `wanted` by, in dB of that of `wanted`.
+fn error_db(got: &[i16], wanted: &[i16]) -> f64 {
+    let energy = |samples: &mut dyn Iterator<Item = f64>| samples.map(|sample| sample * sample).sum::<f64>();
+    let error = energy(&mut got.iter().zip(wanted).map(|(&g, &w)| f64::from(g) - f64::from(w)));
+    10.0 * (error / energy(&mut wanted.iter().copied().map(f64::from))).log10()
+}
+
+#[test]
+fn after_a_gap_a_resynced_decoder_is_nearer_to_the_truth() {
+    let payload = G722Encoder::new().encode(&voice(16_000)).unwrap();
+    let truth = G722Decoder::new().decode(&payload);
+    for (lost, margin) in [(1, 4.0), (2, 2.0), (3, 0.5)] {
+        let (mut resynced, mut unaware) = (Vec::new(), Vec::new());
+        for gap in 10..40 {
+            let after = gap + lost;
+            let mut decoder = Decoder::new(Codec::G722);
+            let past = decoder.decode(&payload[..gap * 160]).unwrap();
+            unaware.extend(decoder.clone().decode(&payload[after * 160..][..160]).unwrap());
+            // The latest pitch period again and again, and quieter than it was.
+            let period = &past[past.len() - VOICE_PERIOD..];
+            let concealed: Vec<i16> = period.iter().cycle().map(|&sample| sample / 8 * 7).take(lost * 320).collect();
+            concealed.chunks(320).for_each(|concealed| decoder.resync(concealed));
+            resynced.extend(decoder.decode(&payload[after * 160..][..160]).unwrap());
+        }
+        let truth: Vec<i16> = (10..40).flat_map(|gap| &truth[(gap + lost) * 320..][..320]).copied().collect();
+        let (resynced, unaware) = (error_db(&resynced, &truth), error_db(&unaware, &truth));
+        assert!(resynced < unaware - margin, "{lost} lost: {resynced:.1} dB resynced, {unaware:.1} dB without");
+    }
+}
+
+#[test]
+fn a_decoder_resynced_with_the_truth_goes_on_as_if_nothing_were_lost() {
+    let payload = G722Encoder::new().encode(&voice(16_000)).unwrap();
+    let truth = G722Decoder::new().decode(&payload);
+    let mut decoder = G722Decoder::new();
+    assert_eq!(decoder.decode(&payload[..1_600]).len(), 3_200);
+    decoder.resync(&truth[3_200..3_520]);
+    let db = error_db(&decoder.decode(&payload[1_760..1_920]), &truth[3_520..3_840]);
+    assert!(db < -20.0, "{db:.1} dB");
+
+    // Nothing, too little for a period and an odd count are taken as well.
+    for count in [0, 1, 2, 39, 321] {
+        decoder.resync(&truth[..count]);
+    }
+}
+
+#[test]
+fn a_stateless_stream_has_nothing_to_conceal_with() {
+    for codec in [Codec::PCMU, Codec::PCMA, Codec::from_name("slin", SampleRate::HZ_8000).unwrap()] {
+        let mut decoder = Decoder::new(codec);
+        let mut out = [7; 160];
+        assert_eq!(decoder.conceal_into(160, &mut out), None);
+        assert_eq!(decoder.recover_into(&[0; 160], 160, &mut out), None);
+        decoder.resync(&out);
+        assert_eq!((out, decoder.is_stateful(), codec.is_stateful()), ([7; 160], false, false));
+    }
+    assert!(Codec::G722.is_stateful() && Decoder::new(Codec::G722).is_stateful());
+}
+
 proptest! {
     #[test]
     fn pieces_sound_as_the_whole(

@@ -96,6 +96,16 @@ impl Codec {
         self.bytes_for(self.samples_per_frame(ptime))
     }
 
+    /// Whether a packet decodes in the light of those before it, so that packets must be decoded in order, once each, and
+    /// a lost one is felt beyond itself.
+    #[must_use]
+    pub const fn is_stateful(self) -> bool {
+        match self {
+            Self::Plain { .. } => false,
+            Self::G722 => true,
+        }
+    }
+
     /// The rate of the samples that go in and come out.
     #[must_use]
     pub const fn rate(self) -> SampleRate {

@@ -8,9 +8,11 @@
 //! Written from ITU-T G.722, whose names are given beside ours; it is the 64 kbit/s mode alone, the one that RTP has a
 //! payload type for. Decoding gives spandsp's and ffmpeg's samples, bit for bit; what is too loud for 16 bits is limited,
 //! as in ffmpeg, where spandsp lets it wrap round. Encoding gives spandsp's bytes, but likewise limits what overflows.
-//! Concealing what got lost and the 8 kHz clock that RTP counts G.722 by are not this file's business.
+//! Concealing what got lost (but see [`resync`](G722Decoder::resync)) and the 8 kHz clock that RTP counts G.722 by are not this file's business.
 
 use super::g722_band::{HighBand, LowBand};
+use crate::audio::frame::SampleRate;
+use crate::audio::pitch;
 use crate::{Error, Result};
 
 /// Encodes 16 kHz samples, two a byte.
@@ -97,20 +99,7 @@ impl G722Encoder {
         self.even.copy_from_slice(&even[pairs.len()..][..HISTORY]);
         self.odd.copy_from_slice(&odd[pairs.len()..][..HISTORY]);
 
-        // Apart, so that each loop becomes one of vectors.
-        let (mut even_sums, mut odd_sums) = ([0; BLOCK], [0; BLOCK]);
-        for (i, sum) in even_sums[..pairs.len()].iter_mut().enumerate() {
-            *sum = convolve(&even, i, &QMF);
-        }
-        for (i, sum) in odd_sums[..pairs.len()].iter_mut().enumerate() {
-            *sum = convolve(&odd, i, &QMF_REVERSED);
-        }
-        let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
-        for (((low, high), even), odd) in low.iter_mut().zip(&mut high).zip(even_sums).zip(odd_sums) {
-            *low = limit_15_bits((odd + even) >> 14);
-            *high = limit_15_bits((odd - even) >> 14);
-        }
-        (low, high)
+        halves(&even, &odd, pairs.len())
     }
 }
 
@@ -130,13 +119,15 @@ pub struct G722Decoder {
     /// The latest sums and differences of the two halves of the band.
     sum: [i16; HISTORY],
     difference: [i16; HISTORY],
+    /// How many samples of a gap it has been told of since the latest byte.
+    concealed: usize,
 }
 
 impl G722Decoder {
     /// Makes a decoder in the state that the recommendation starts from.
     #[must_use]
     pub fn new() -> Self {
-        Self { low: LowBand::NEW, high: HighBand::NEW, sum: [0; HISTORY], difference: [0; HISTORY] }
+        Self { low: LowBand::NEW, high: HighBand::NEW, sum: [0; HISTORY], difference: [0; HISTORY], concealed: 0 }
     }
 
     /// Decodes `bytes` into `out` and returns how many samples were written, two a byte; never allocates.
@@ -163,6 +154,46 @@ impl G722Decoder {
         out
     }
 
+    /// Tells the decoder what was played in the place of lost bytes, two samples a byte; never allocates.
+    ///
+    /// The encoder at the other end has gone on while bytes were lost, and what follows builds upon what this decoder has
+    /// not seen. `concealed` is the best guess of it: coding it here moves the predictors, the steps and the filters to
+    /// about where the encoder's are. A gap may be told of as a whole or in stretches, one after the other. The last
+    /// sample of an odd count is left out. Of a gap of more than 60 ms the rest is put through the filters only: by then a
+    /// concealment fades, which the encoder does not.
+    pub fn resync(&mut self, concealed: &[i16]) {
+        let after = continuation(concealed);
+        let played = concealed.as_chunks::<2>().0;
+        for start in (0..played.len()).step_by(BLOCK) {
+            // What the encoder splits off is heard 22 samples later: its filters run ahead of what is played by all of
+            // their history.
+            let (mut even, mut odd) = ([0; HISTORY + BLOCK], [0; HISTORY + BLOCK]);
+            let ahead = played[start..].iter().chain(after.as_chunks().0);
+            for ((even, odd), pair) in even.iter_mut().zip(&mut odd).zip(ahead) {
+                [*even, *odd] = *pair;
+            }
+            let count = BLOCK.min(played.len() - start);
+            let (low, high) = halves(&even, &odd, count);
+            let believed = RESYNCED.saturating_sub(self.concealed).min(2 * count) / 2;
+            for (&low, &high) in low.iter().zip(&high).take(believed) {
+                self.low.encode(low);
+                self.high.encode(high);
+            }
+            self.concealed += 2 * count;
+            let (mut sum, mut difference) = ([0; HISTORY + BLOCK], [0; HISTORY + BLOCK]);
+            sum[..HISTORY].copy_from_slice(&self.sum);
+            difference[..HISTORY].copy_from_slice(&self.difference);
+            for (((sum, difference), low), high) in
+                sum[HISTORY..].iter_mut().zip(&mut difference[HISTORY..]).zip(low).zip(high)
+            {
+                *sum = low + high;
+                *difference = low - high;
+            }
+            self.sum.copy_from_slice(&sum[count..][..HISTORY]);
+            self.difference.copy_from_slice(&difference[count..][..HISTORY]);
+        }
+    }
+
     /// Forgets all bytes: the next one begins a new stream.
     pub fn reset(&mut self) {
         *self = Self::new();
@@ -170,6 +201,7 @@ impl G722Decoder {
 
     /// Decodes into a slice of exactly the right length.
     fn decode_exact(&mut self, bytes: &[u8], out: &mut [i16]) {
+        self.concealed = 0;
         for (bytes, out) in bytes.chunks(BLOCK).zip(out.chunks_mut(2 * BLOCK)) {
             let (mut sum, mut difference) = ([0; HISTORY + BLOCK], [0; HISTORY + BLOCK]);
             sum[..HISTORY].copy_from_slice(&self.sum);
@@ -203,6 +235,42 @@ impl Default for G722Decoder {
     }
 }
 
+/// The lower and the upper half of the band, `count` values of each, of samples of even and of odd number (the transmit
+/// quadrature mirror filters).
+#[inline(always)]
+fn halves(even: &Values, odd: &Values, count: usize) -> ([i16; BLOCK], [i16; BLOCK]) {
+    // Apart, so that each loop becomes one of vectors.
+    let (mut even_sums, mut odd_sums) = ([0; BLOCK], [0; BLOCK]);
+    for (i, sum) in even_sums[..count].iter_mut().enumerate() {
+        *sum = convolve(even, i, &QMF);
+    }
+    for (i, sum) in odd_sums[..count].iter_mut().enumerate() {
+        *sum = convolve(odd, i, &QMF_REVERSED);
+    }
+    let (mut low, mut high) = ([0; BLOCK], [0; BLOCK]);
+    for (((low, high), even), odd) in low.iter_mut().zip(&mut high).zip(even_sums).zip(odd_sums) {
+        *low = limit_15_bits((odd + even) >> 14);
+        *high = limit_15_bits((odd - even) >> 14);
+    }
+    (low, high)
+}
+
+/// What is likely to follow `samples`, for as long as the two filters need to look ahead: their latest pitch period anew.
+fn continuation(samples: &[i16]) -> [i16; 2 * HISTORY] {
+    let samples = &samples[samples.len().saturating_sub(LATEST)..];
+    let mut latest = [0.0; LATEST];
+    for (to, &from) in latest.iter_mut().zip(samples) {
+        *to = f32::from(from);
+    }
+    let lag = pitch::find(&latest[..samples.len()], SampleRate::HZ_16000, PITCH_WINDOW).lag;
+    let mut continuation = [0; 2 * HISTORY];
+    // Too short a stretch has no period in it, and is followed by silence.
+    if let Some(start) = samples.len().checked_sub(lag) {
+        continuation.iter_mut().zip(&samples[start..]).for_each(|(to, &from)| *to = from);
+    }
+    continuation
+}
+
 /// How many bytes `samples` take.
 fn bytes_for(samples: usize) -> Result<usize> {
     if !samples.is_multiple_of(2) {
@@ -213,7 +281,7 @@ fn bytes_for(samples: usize) -> Result<usize> {
 
 /// Weighs the twelve values from `at` on.
 #[inline(always)]
-fn convolve(values: &[i16; HISTORY + BLOCK], at: usize, weights: &[i16; TAPS]) -> i32 {
+fn convolve(values: &Values, at: usize, weights: &[i16; TAPS]) -> i32 {
     values[at..at + TAPS].iter().zip(weights).map(|(&value, &weight)| i32::from(value) * i32::from(weight)).sum()
 }
 
@@ -227,6 +295,9 @@ fn limit_16_bits(value: i32) -> i16 {
     value.clamp(-0x8000, 0x7fff) as i16
 }
 
+/// A block of values, and those before it that a filter needs.
+type Values = [i16; HISTORY + BLOCK];
+
 /// Bytes that are worked on at a time: a frame of 20 ms, so that the filters run over arrays.
 const BLOCK: usize = 160;
 
@@ -235,6 +306,15 @@ const TAPS: usize = 12;
 
 /// Values that each filter needs from before a block.
 const HISTORY: usize = TAPS - 1;
+
+/// Samples of a gap that the predictors are adapted to: 60 ms.
+const RESYNCED: usize = 960;
+
+/// Samples that a pitch period is looked for in: 30 ms, which hold the longest one.
+const LATEST: usize = 480;
+
+/// Samples that are compared with those one period earlier: 6 ms.
+const PITCH_WINDOW: usize = 96;
 
 /// The quadrature mirror filter's coefficients of even number (table 4 of the recommendation), in units of 2^-13.
 const QMF: [i16; TAPS] = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11];

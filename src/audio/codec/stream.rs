@@ -64,6 +64,11 @@ impl Encoder {
 }
 
 /// Decodes one stream of audio, whose bytes must come in order.
+///
+/// A lost packet of a [stateful](Self::is_stateful) codec must be told of, as the packets after it build upon it: let
+/// [`recover_into`](Self::recover_into) find it in the packet that follows, or [`conceal_into`](Self::conceal_into)
+/// make something up; a codec that answers `None` to both leaves that to the caller, who then tells what he
+/// played by [`resync`](Self::resync). None of them allocates.
 #[derive(Clone, Debug)]
 pub struct Decoder(State<G722Decoder>);
 
@@ -103,11 +108,54 @@ impl Decoder {
         }
     }
 
+    /// Makes `samples` samples up for what was lost, by the codec's own concealment, into `out`; returns how many were
+    /// written, or `None` if the codec has none (G.711, signed linear, G.722).
+    ///
+    /// At most `out.len()` are written. What lies in `out` beyond them is left as it was.
+    pub fn conceal_into(&mut self, samples: usize, out: &mut [i16]) -> Option<usize> {
+        match &mut self.0 {
+            State::Plain { .. } | State::G722(_) => {
+                let _ = (samples, out);
+                None
+            }
+        }
+    }
+
+    /// Decodes what `next`, the packet after a lost one, holds of the lost one (in-band FEC), into `out`; returns how many
+    /// samples were written, or `None` if it holds nothing of it.
+    ///
+    /// `samples` is the length of what was lost. `next` itself is then to be decoded as usual. At most `out.len()` are
+    /// written. What lies in `out` beyond them is left as it was.
+    pub fn recover_into(&mut self, next: &[u8], samples: usize, out: &mut [i16]) -> Option<usize> {
+        match &mut self.0 {
+            State::Plain { .. } | State::G722(_) => {
+                let _ = (next, samples, out);
+                None
+            }
+        }
+    }
+
+    /// Tells the decoder what was played in the place of what was lost, so that it goes on from there.
+    ///
+    /// May be called for a gap as a whole or for one stretch of it after the other. It matters to G.722 alone, whose
+    /// predictors are then where the encoder's are likely to be; a codec that conceals by itself knows already.
+    pub fn resync(&mut self, concealed: &[i16]) {
+        if let State::G722(decoder) = &mut self.0 {
+            decoder.resync(concealed);
+        }
+    }
+
     /// Begins a new stream of the same codec.
     pub fn reset(&mut self) {
         if let State::G722(decoder) = &mut self.0 {
             decoder.reset();
         }
+    }
+
+    /// Whether its packets must be decoded in order, once each; see [`Codec::is_stateful`].
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.codec().is_stateful()
     }
 
     /// What it decodes.
