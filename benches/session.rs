@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use talkpath::Timestamp;
-use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
-use talkpath::session::{Agent, Config, Input, Output, Session, VadConfig};
+use talkpath::session::{Agent, Config, FarEnd, Input, Output, Session, VadConfig};
 
 fn tick(c: &mut Criterion) {
     let mut group = c.benchmark_group("session tick of 20 ms, 8 kHz");
@@ -31,10 +31,7 @@ fn tick(c: &mut Criterion) {
                     let _ = agent.output.try_write(&chunk, SampleRate::HZ_8000, "t", generation);
                 }
                 while agent.input.read().is_some() {}
-                session.handle_input(
-                    Input::Audio { encoding: Encoding::Slin, rate: SampleRate::HZ_8000, payload: &payload },
-                    now,
-                );
+                session.handle_input(Input::Audio { codec: Codec::slin(SampleRate::HZ_8000), payload: &payload }, now);
                 while !matches!(black_box(session.poll_output(now)), Output::Timeout(_)) {}
                 now = now + Duration::from_millis(20);
             });
@@ -44,8 +41,8 @@ fn tick(c: &mut Criterion) {
 }
 
 fn start(config: Config) -> (Session, Agent) {
-    let mut session = Session::new(config, Timestamp::ZERO);
-    let audio = Input::Audio { encoding: Encoding::Slin, rate: SampleRate::HZ_8000, payload: &[0; 320] };
+    let mut session = Session::new(config, FarEnd::default(), Timestamp::ZERO);
+    let audio = Input::Audio { codec: Codec::slin(SampleRate::HZ_8000), payload: &[0; 320] };
     session.handle_input(audio, Timestamp::ZERO);
     while !matches!(session.poll_output(Timestamp::ZERO), Output::Timeout(_)) {}
     let agent = session.take_agent().expect("the agent's end after the first audio");

@@ -12,25 +12,25 @@
 //!   and a [`session::Receipt`] says what was heard.
 //!
 //! # The rooms
-//! [`audio`], [`jitter`], [`protocol`], [`session`] and [`impair`] are pure: no socket, no clock, no thread; time is passed
-//! in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
-//! `protocol` and `impair` ← `io`.
+//! [`audio`], [`jitter`], [`protocol`] and [`session`] are pure: no socket, no clock, no thread; time is passed in as
+//! [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
+//! `protocol` ← `io`.
 //!
 //! # Drain
 //! Whoever drives a [`session::Session`] calls [`poll_output`](session::Session::poll_output) after each input until it
 //! answers [`Timeout`](session::Output::Timeout).
 //!
 //! ```
-//! use talkpath::audio::{codec::Encoding, frame::SampleRate};
-//! use talkpath::session::{Config, Input, Output, Session};
+//! use talkpath::audio::{codec::Codec, frame::SampleRate};
+//! use talkpath::session::{Config, FarEnd, Input, Output, Session};
 //! use talkpath::Timestamp;
 //!
-//! let mut session = Session::new(Config::default(), Timestamp::ZERO);
+//! let mut session = Session::new(Config::default(), FarEnd::default(), Timestamp::ZERO);
 //! let rate = SampleRate::HZ_8000;
 //! let (mut agent, mut frames) = (None, 0);
 //! for ms in (0..1_000).step_by(20) {
 //!     let now = Timestamp::from_millis(ms);
-//!     session.handle_input(Input::Audio { encoding: Encoding::Slin, rate, payload: &[0; 320] }, now);
+//!     session.handle_input(Input::Audio { codec: Codec::slin(rate), payload: &[0; 320] }, now);
 //!     loop {
 //!         match session.poll_output(now) {
 //!             Output::Started => {
@@ -51,7 +51,6 @@
 
 pub mod audio;
 pub mod error;
-pub mod impair;
 pub mod io;
 pub mod jitter;
 pub mod protocol;

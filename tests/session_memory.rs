@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use talkpath::Timestamp;
-use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::Codec;
 use talkpath::audio::frame::SampleRate;
-use talkpath::session::{Agent, Config, Input, Output, Session};
+use talkpath::session::{Agent, Config, FarEnd, Input, Output, Session};
 
 struct Weighing;
 
@@ -46,12 +46,12 @@ fn weigh(rate: SampleRate, input_buffer: Duration) -> isize {
 
 fn run(rate: SampleRate, input_buffer: Duration) -> (Session, Agent) {
     let config = Config { input_buffer, ..Config::default() };
-    let mut session = Session::new(config, Timestamp::ZERO);
+    let mut session = Session::new(config, FarEnd::default(), Timestamp::ZERO);
     let payload = vec![17; rate.frame_len() * 2];
     let mut agent: Option<Agent> = None;
     for frame in 0..500 {
         let now = Timestamp::from_millis(20 * frame);
-        session.handle_input(Input::Audio { encoding: Encoding::Slin, rate, payload: &payload }, now);
+        session.handle_input(Input::Audio { codec: Codec::slin(rate), payload: &payload }, now);
         while !matches!(session.poll_output(now), Output::Timeout(_)) {}
         let agent = agent.get_or_insert_with(|| session.take_agent().expect("the agent's end"));
         while let Some(heard) = agent.input.read() {

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use talkpath::Timestamp;
-use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
-use talkpath::session::{Config, Event, Input, Output, Session, Written};
+use talkpath::session::{Config, Event, FarEnd, Input, Output, Session, Written};
 
 /// What has gone out.
 #[derive(Default)]
@@ -34,8 +34,8 @@ impl Wire {
 #[test]
 fn an_interruption_at_any_moment_is_counted_to_the_sample() {
     let rate = SampleRate::HZ_8000;
-    let mut session = Session::new(Config::default(), Timestamp::ZERO);
-    let audio = Input::Audio { encoding: Encoding::Slin, rate, payload: &[0; 320] };
+    let mut session = Session::new(Config::default(), FarEnd::default(), Timestamp::ZERO);
+    let audio = Input::Audio { codec: Codec::slin(rate), payload: &[0; 320] };
     session.handle_input(audio, Timestamp::ZERO);
     while !matches!(session.poll_output(Timestamp::ZERO), Output::Timeout(_)) {}
     let mut agent = session.take_agent().expect("the agent's end");

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::audio::codec::{Codec, Encoding};
 use crate::io::door::Door;
 use crate::io::log::{LogRecord, LogRing};
 use crate::io::notify::Notifier;
@@ -75,6 +76,13 @@ impl ServerConfig {
             && Kind::Audio(rate).to_byte().is_none()
         {
             return Err(Error::invalid(format!("output rate of {rate}, wanted one that AudioSocket has a kind for")));
+        }
+        if let Some(codec) = self.session.codec
+            && !matches!(codec, Codec::Plain { encoding: Encoding::Slin, rate } if Kind::Audio(rate).to_byte().is_some())
+        {
+            return Err(Error::invalid(format!(
+                "codec {codec}, wanted slin at a rate that AudioSocket has a kind for"
+            )));
         }
         within("max_calls", self.max_calls, 1, 65_536)?;
         within("max_pending", self.max_pending, 1, 65_536)?;

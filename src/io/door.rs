@@ -25,7 +25,7 @@ use crate::io::socket;
 use crate::io::stats::count;
 use crate::protocol::audiosocket::{Decoder, ID_MESSAGE_LEN, Message};
 use crate::protocol::call_id::CallId;
-use crate::session::Session;
+use crate::session::{FarEnd, Session};
 use crate::{Error, Result, Timestamp};
 
 /// The door thread's own state.
@@ -299,7 +299,7 @@ impl Door {
             return self.refuse(key, id, visitor.stream, peer, LogEvent::TooManyCalls { peer, limit });
         };
         let (place, first_due) = self.find_place(now);
-        let session = Session::new(self.config.session.clone(), first_due);
+        let session = Session::new(self.config.session.clone(), FarEnd::default(), first_due);
         let place_key = (slot, self.next_key);
         let connection = Connection::new(place_key, id, peer, visitor.stream, decoder, session, now);
         let media = &mut self.media[place.thread];

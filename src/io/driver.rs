@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::audio::codec::Encoding;
+use crate::audio::codec::Codec;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel, LogRing};
 use crate::io::stats::MediaStats;
@@ -131,7 +131,7 @@ impl Connection {
                         desk.log.push(LogLevel::Warning, Some(self.id), LogEvent::CompandedAudio);
                     }
                     // A lone last byte is half a sample: no peer that counts in samples sends one.
-                    Input::Audio { encoding: Encoding::Slin, rate, payload: &payload[..payload.len() & !1] }
+                    Input::Audio { codec: Codec::slin(rate), payload: &payload[..payload.len() & !1] }
                 }
                 Ok(Some(Message::Dtmf(digit))) => Input::Dtmf(digit),
                 Ok(Some(Message::Hangup)) => Input::Ended(EndReason::CallerHangup),
@@ -166,10 +166,10 @@ impl Connection {
         loop {
             match self.session.poll_output(now) {
                 Output::Started => served.has_begun = true,
-                Output::Transmit { rate, payload, due, .. } => {
+                Output::Transmit { codec, payload, due, .. } => {
                     let message = &mut desk.scratch.message;
                     // A rate without a kind was refused when the server was bound.
-                    let len = encode_into(Kind::Audio(rate), payload, message).unwrap_or(0);
+                    let len = encode_into(Kind::Audio(codec.rate()), payload, message).unwrap_or(0);
                     let outcome = send(&mut self.stream, &mut self.unsent, &desk.scratch.message[..len]);
                     now = Clock::now();
                     match outcome {

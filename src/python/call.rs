@@ -85,17 +85,17 @@ impl Call {
 
     #[getter]
     fn encoding(&self) -> &'static str {
-        self.control.format().encoding.name()
+        self.control.format().input.name()
     }
 
     #[getter]
     fn rate(&self) -> u32 {
-        self.control.format().input_rate.hz()
+        self.control.format().input.rate().hz()
     }
 
     #[getter]
     fn output_rate(&self) -> u32 {
-        self.control.format().output_rate.hz()
+        self.control.format().output.rate().hz()
     }
 
     #[getter]
@@ -238,7 +238,7 @@ fn receipt_parts<'py>(py: Python<'py>, receipt: &Receipt) -> PyResult<Bound<'py,
 
 fn event_parts<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>> {
     match event {
-        Event::Started { encoding, rate } => ("started", encoding.name(), rate.hz()).into_pyobject(py),
+        Event::Started { codec } => ("started", codec.name(), codec.rate().hz()).into_pyobject(py),
         Event::Dtmf { digit, position } => ("dtmf", digit, milliseconds(position)).into_pyobject(py),
         Event::SpeechStarted { position, decided } => {
             ("speech_started", milliseconds(position), milliseconds(decided)).into_pyobject(py)

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::{PTIME, SampleRate};
 use crate::{Error, Result};
 
@@ -13,7 +14,10 @@ use crate::{Error, Result};
 pub struct Config {
     /// The packet time of the wire, both ways; 20 ms is what telephony uses. 10 to 60 ms, a multiple of 10.
     pub ptime: Duration,
-    /// The rate in which the session answers; `None`: the rate in which the peer sends.
+    /// The codec in which the session answers; `None`: what the peer sends first.
+    pub codec: Option<Codec>,
+    /// The rate in which the session answers in signed linear, if `codec` says nothing; `None`: the rate in which the peer
+    /// sends.
     pub output_rate: Option<SampleRate>,
     /// How much agent audio is gathered before playout starts, at first; it is learned from there on.
     pub prebuffer: Duration,
@@ -63,6 +67,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ptime: PTIME,
+            codec: None,
             output_rate: None,
             prebuffer: Duration::from_millis(60),
             prebuffer_max: Duration::from_millis(400),
@@ -98,6 +103,15 @@ impl Default for BargeInConfig {
     }
 }
 
+/// What a transport's far end can do; set by the transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FarEnd {
+    /// It queues what it is sent, and confirms what it has played.
+    pub acks: bool,
+    /// It takes keys by the transport's own means; without them they are played as tones.
+    pub takes_dtmf: bool,
+}
+
 impl Config {
     /// Checks every value.
     ///
@@ -126,6 +140,24 @@ impl Config {
         within("barge-in min_speech", self.barge_in.min_speech, Duration::ZERO, 5 * second)?;
         within("barge-in protection", self.barge_in.protection, Duration::ZERO, 60 * second)?;
         within("barge-in cooldown", self.barge_in.cooldown, Duration::ZERO, 60 * second)
+    }
+}
+
+impl Config {
+    /// What the peer is taken to send before anything has come.
+    pub(super) fn expected_codec(&self) -> Codec {
+        self.codec.unwrap_or(Codec::slin(SampleRate::HZ_8000))
+    }
+
+    /// What a peer that sends `codec` is answered in.
+    pub(super) fn answer_to(&self, codec: Codec) -> Codec {
+        match (self.codec, codec) {
+            (Some(codec), _) => codec,
+            (None, Codec::Plain { encoding: encoding @ (Encoding::Slin | Encoding::SlinBe), rate }) => {
+                Codec::Plain { encoding, rate: self.output_rate.unwrap_or(rate) }
+            }
+            (None, codec) => codec,
+        }
     }
 }
 

@@ -7,18 +7,15 @@ use std::fmt;
 use std::time::Duration;
 
 use super::position::Receipt;
-use crate::audio::codec::Encoding;
-use crate::audio::frame::SampleRate;
+use crate::audio::codec::Codec;
 
 /// Something that happened in a call, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The wire format is known and the call runs.
     Started {
-        /// The encoding that the peer sends.
-        encoding: Encoding,
-        /// The rate that the peer sends.
-        rate: SampleRate,
+        /// What the peer sends.
+        codec: Codec,
     },
     /// The caller pressed a key.
     Dtmf {
@@ -154,7 +151,7 @@ impl fmt::Display for EndReason {
 /// An event as the media end writes it: fixed size, nothing to allocate or free.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Notice {
-    Started { encoding: Encoding, rate: SampleRate },
+    Started { codec: Codec },
     Dtmf { digit: char, position: Duration },
     SpeechStarted { position: Duration, decided: Duration },
     SpeechStopped { position: Duration, decided: Duration },

@@ -18,7 +18,7 @@ use super::event::Notice;
 use super::rings::{FrameHead, InboundRings};
 use super::shared::Shared;
 use super::stats::add64;
-use crate::audio::codec::Encoding;
+use crate::audio::codec::{Codec, Decoder};
 use crate::audio::frame::SampleRate;
 use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
@@ -30,11 +30,13 @@ pub(super) struct Inbound {
     heads: HeapProd<FrameHead>,
     samples: HeapProd<i16>,
     rate: SampleRate,
+    decoder: Decoder,
     /// Samples heard so far.
     position: u64,
     lost: u64,
     ear: Option<Ear>,
     piece: Vec<i16>,
+    /// Audio as decoded, before it is brought to `rate`, if it must be.
     adapter: Option<Adapter>,
 }
 
@@ -48,14 +50,14 @@ struct Ear {
 
 /// For a peer that changes its rate in the middle of a call.
 struct Adapter {
-    from: SampleRate,
     resampler: Resampler,
     buffer: Vec<i16>,
 }
 
 impl Inbound {
     pub(super) fn new(shared: Arc<Shared>, config: &Config) -> (Self, InboundRings) {
-        let rate = shared.format.input_rate;
+        let codec = shared.format.input;
+        let rate = codec.rate();
         let capacity = rate.samples_in(config.input_buffer).max(1);
         let (samples, samples_end) = HeapRb::new(capacity).split();
         // Pieces are 20 ms but for short messages: twice as many heads leave room for those.
@@ -66,6 +68,7 @@ impl Inbound {
             heads,
             samples,
             rate,
+            decoder: Decoder::new(codec),
             position: 0,
             lost: 0,
             ear: config.vad.enabled.then(|| Ear::new(rate, &config.vad)).flatten(),
@@ -78,31 +81,30 @@ impl Inbound {
     /// Takes one message of the wire; `on_piece` gets what was heard, piece by piece.
     pub(super) fn handle(
         &mut self,
-        encoding: Encoding,
-        rate: SampleRate,
+        codec: Codec,
         payload: &[u8],
         notices: &mut NoticeWriter,
         mut on_piece: impl FnMut(Heard),
     ) {
         add64(&self.shared.counters.frames_received, 1);
-        let mut piece = std::mem::take(&mut self.piece);
-        let bytes = encoding.bytes_per_sample();
-        let whole = payload.len() - payload.len() % bytes;
-        if rate == self.rate {
-            for part in payload[..whole].chunks(piece.len() * bytes) {
-                let n = encoding.decode_into(part, &mut piece).unwrap_or(0);
-                on_piece(self.hear(&piece[..n], notices));
-            }
-        } else {
-            let mut adapter = self.take_adapter(rate);
-            for part in payload[..whole].chunks(adapter.buffer.len() * bytes) {
-                let n = encoding.decode_into(part, &mut adapter.buffer).unwrap_or(0);
-                let m = adapter.resampler.process_into(&adapter.buffer[..n], &mut piece).unwrap_or(0);
-                on_piece(self.hear(&piece[..m], notices));
-            }
-            self.adapter = Some(adapter);
+        if codec != self.decoder.codec() {
+            self.change_to(codec);
         }
-        self.piece = piece;
+        let (mut piece, mut adapter) = (std::mem::take(&mut self.piece), self.adapter.take());
+        let room = adapter.as_ref().map_or(piece.len(), |adapter| adapter.buffer.len());
+        let width = if let Codec::Plain { encoding, .. } = codec { encoding.bytes_per_sample() } else { 1 };
+        let whole = payload.len() - payload.len() % width;
+        for part in payload[..whole].chunks(codec.bytes_for(room).max(1)) {
+            let n = match &mut adapter {
+                None => self.decoder.decode_into(part, &mut piece).unwrap_or(0),
+                Some(Adapter { resampler, buffer }) => {
+                    let n = self.decoder.decode_into(part, buffer).unwrap_or(0);
+                    resampler.process_into(&buffer[..n], &mut piece).unwrap_or(0)
+                }
+            };
+            on_piece(self.hear(&piece[..n], notices));
+        }
+        (self.piece, self.adapter) = (piece, adapter);
     }
 
     /// How much was heard.
@@ -160,17 +162,14 @@ impl Inbound {
         Heard { voiced: verdict.speech, score: verdict.score, level_dbfs, duration }
     }
 
-    /// The adapter for this rate; made anew, which allocates, only when the peer changes its rate.
-    fn take_adapter(&mut self, rate: SampleRate) -> Adapter {
-        match self.adapter.take() {
-            Some(adapter) if adapter.from == rate => adapter,
-            _ => Adapter {
-                from: rate,
-                resampler: Resampler::new(rate, self.rate),
-                // A little less than a piece, so that what comes out never exceeds one.
-                buffer: vec![0; (rate.samples_in(PIECE) * 9 / 10).max(1)],
-            },
-        }
+    /// Decodes `codec` from here on; this allocates, but only when the peer changes its codec.
+    fn change_to(&mut self, codec: Codec) {
+        self.decoder = Decoder::new(codec);
+        self.adapter = (codec.rate() != self.rate).then(|| Adapter {
+            resampler: Resampler::new(codec.rate(), self.rate),
+            // A little less than a piece, so that what comes out never exceeds one.
+            buffer: vec![0; (codec.rate().samples_in(PIECE) * 9 / 10).max(1)],
+        });
     }
 }
 

@@ -34,15 +34,14 @@ use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 pub use agent::{Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, HeardFrame, Written};
-pub use config::{BargeInConfig, Config, VadConfig};
+pub use config::{BargeInConfig, Config, FarEnd, VadConfig};
 pub use event::{EndReason, Event, InterruptCause};
 pub use position::{Certainty, Receipt, Segment};
 pub use shared::WireFormat;
 pub use stats::{LatenessHistogram, Stats};
 
 use crate::Timestamp;
-use crate::audio::codec::Encoding;
-use crate::audio::frame::SampleRate;
+use crate::audio::codec::{Codec, Encoder};
 use crate::audio::level::Level;
 use barge_in::BargeIn;
 use event::Notice;
@@ -54,12 +53,11 @@ use stats::{add64, bump32};
 /// What comes from the wire.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// One message of audio, of any length.
+    /// One message of audio, of any length, from a transport that keeps order and loses nothing (AudioSocket,
+    /// WebSocket).
     Audio {
-        /// How the payload is encoded.
-        encoding: Encoding,
-        /// Its sample rate.
-        rate: SampleRate,
+        /// How the payload is encoded, and at which rate.
+        codec: Codec,
         /// The payload.
         payload: &'a [u8],
     },
@@ -78,14 +76,18 @@ pub enum Output<'a> {
     Started,
     /// Send this frame now.
     Transmit {
-        /// How the payload is encoded.
-        encoding: Encoding,
-        /// Its sample rate.
-        rate: SampleRate,
+        /// How the payload is encoded, and at which rate.
+        codec: Codec,
         /// The payload: exactly one packet time.
         payload: &'a [u8],
         /// When it was due.
         due: Timestamp,
+        /// How many frames came before it in this call, silence included.
+        number: u64,
+        /// Whether it holds agent audio; otherwise it is silence, or the fade into it.
+        is_agent: bool,
+        /// Whether it is the first with agent audio after one without: RTP's marker bit.
+        begins: bool,
     },
     /// The agent's end has something new; wake it, once a pass is enough.
     Wake,
@@ -100,13 +102,19 @@ pub enum Output<'a> {
 /// The media end of one call.
 pub struct Session {
     config: Config,
+    far_end: FarEnd,
     /// When the next frame is due.
     due: Timestamp,
     began: Timestamp,
     /// `None` until the wire's format is known.
     call: Option<Call>,
     agent: Option<Agent>,
+    encoder: Encoder,
     payload: Vec<u8>,
+    /// The frame that is sent until the wire's format is known.
+    silence: Vec<i16>,
+    /// How many frames were made so far.
+    frames: u64,
     started: bool,
     wake: bool,
     /// The server stops, and the call with it.
@@ -119,6 +127,8 @@ struct Call {
     shared: Arc<Shared>,
     inbound: Inbound,
     outbound: Outbound,
+    /// Whether the last frame held agent audio.
+    was_agent: bool,
     barge_in: BargeIn,
     notices: NoticeWriter,
 }
@@ -146,14 +156,19 @@ struct NoticeWriter {
 impl Session {
     /// Makes the media end of a call whose first frame is due at `now`.
     #[must_use]
-    pub fn new(config: Config, now: Timestamp) -> Self {
+    pub fn new(config: Config, far_end: FarEnd, now: Timestamp) -> Self {
+        let codec = config.answer_to(config.expected_codec());
         Self {
+            encoder: Encoder::new(codec),
+            payload: Vec::with_capacity(codec.bytes_per_frame(config.ptime)),
+            silence: vec![0; codec.samples_per_frame(config.ptime)],
             config,
+            far_end,
             due: now,
             began: now,
             call: None,
             agent: None,
-            payload: Vec::new(),
+            frames: 0,
             started: false,
             wake: false,
             draining: false,
@@ -167,18 +182,18 @@ impl Session {
             return;
         }
         match input {
-            Input::Audio { encoding, rate, payload } => {
+            Input::Audio { codec, payload } => {
                 let call = match &mut self.call {
                     Some(call) => call,
-                    None => self.start(encoding, rate),
+                    None => self.start(codec),
                 };
-                call.hear(encoding, rate, payload, now);
+                call.hear(codec, payload, now);
                 self.wake = true;
             }
             Input::Dtmf(digit) => {
                 let call = match &mut self.call {
                     Some(call) => call,
-                    None => self.start(Encoding::Slin, SampleRate::HZ_8000),
+                    None => self.start(self.config.expected_codec()),
                 };
                 let position = call.inbound.position();
                 call.notices.push(Notice::Dtmf { digit, position });
@@ -198,7 +213,7 @@ impl Session {
     /// Says what to do next; see the module's head for how often to ask.
     pub fn poll_output(&mut self, now: Timestamp) -> Output<'_> {
         if self.call.is_none() && self.ending == Ending::No && now.since(self.began) >= FORMAT_WAIT {
-            self.start(Encoding::Slin, SampleRate::HZ_8000);
+            self.start(self.config.expected_codec());
         }
         if std::mem::take(&mut self.started) {
             return Output::Started;
@@ -241,20 +256,23 @@ impl Session {
     }
 
     /// Makes both ends, now that the wire's format is known. This is the one place where a session allocates.
-    fn start(&mut self, encoding: Encoding, rate: SampleRate) -> &mut Call {
-        let output_rate = self.config.output_rate.unwrap_or(rate);
-        let format = WireFormat { encoding, input_rate: rate, output_rate };
-        let shared = Shared::new(format, self.config.barge_in.automatic);
+    fn start(&mut self, codec: Codec) -> &mut Call {
+        let format = WireFormat { input: codec, output: self.config.answer_to(codec) };
+        let shared = Shared::new(format, self.far_end, self.config.barge_in.automatic);
         let (ring, reader) = HeapRb::new(MAX_NOTICES).split();
         let mut notices = NoticeWriter { ring, shared: Arc::clone(&shared), fresh: false };
-        notices.push(Notice::Started { encoding, rate });
+        notices.push(Notice::Started { codec });
         let (inbound, inbound_rings) = Inbound::new(Arc::clone(&shared), &self.config);
         let (outbound, outbound_rings) = Outbound::new(Arc::clone(&shared), &self.config);
         self.agent = Some(Agent::new(&shared, &self.config, inbound_rings, outbound_rings, reader));
         let barge_in = BargeIn::new(self.config.barge_in.clone());
-        self.payload.reserve(output_rate.samples_in(self.config.ptime) * encoding.bytes_per_sample());
+        if self.encoder.codec() != format.output {
+            self.encoder = Encoder::new(format.output);
+        }
+        self.silence = Vec::new();
+        self.payload.reserve(format.output.bytes_per_frame(self.config.ptime));
         self.started = true;
-        self.call.insert(Call { shared, inbound, outbound, barge_in, notices })
+        self.call.insert(Call { shared, inbound, outbound, was_agent: false, barge_in, notices })
     }
 
     /// Makes the frame that is due.
@@ -268,23 +286,24 @@ impl Session {
         }
         let due = self.due;
         self.due = due + ptime;
-        let (encoding, rate) = match &mut self.call {
+        let number = self.frames;
+        self.frames += 1;
+        let (codec, is_agent, begins) = match &mut self.call {
             None => {
-                let rate = self.config.output_rate.unwrap_or(SampleRate::HZ_8000);
-                self.payload.clear();
-                self.payload.resize(rate.samples_in(ptime) * Encoding::Slin.bytes_per_sample(), 0);
-                (Encoding::Slin, rate)
+                encode(&mut self.encoder, &self.silence, &mut self.payload);
+                (self.encoder.codec(), false, false)
             }
             Some(call) => {
                 let counters = &call.shared.counters;
                 counters.record_lateness(lateness);
                 add64(&counters.missed_ticks, u64::from(missed));
-                call.speak(now, &mut self.payload);
-                (call.shared.format.encoding, call.shared.format.output_rate)
+                let is_agent = call.speak(now, &mut self.encoder, &mut self.payload);
+                let was_agent = std::mem::replace(&mut call.was_agent, is_agent);
+                (call.shared.format.output, is_agent, is_agent && !was_agent)
             }
         };
         self.obey_hangup();
-        Output::Transmit { encoding, rate, payload: &self.payload, due }
+        Output::Transmit { codec, payload: &self.payload, due, number, is_agent, begins }
     }
 
     /// Does what the agent asked for, once it is time.
@@ -311,17 +330,18 @@ impl Session {
 }
 
 impl Call {
-    fn hear(&mut self, encoding: Encoding, rate: SampleRate, payload: &[u8], now: Timestamp) {
-        let Self { shared, inbound, outbound, barge_in, notices } = self;
+    fn hear(&mut self, codec: Codec, payload: &[u8], now: Timestamp) {
+        let Self { shared, inbound, outbound, barge_in, notices, .. } = self;
         let speaking = outbound.speaking_since();
         let mut interrupt = false;
-        inbound.handle(encoding, rate, payload, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
+        inbound.handle(codec, payload, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
         if interrupt && shared.automatic_barge_in.load(std::sync::atomic::Ordering::Relaxed) {
             outbound.interrupt(notices);
         }
     }
 
-    fn speak(&mut self, now: Timestamp, payload: &mut Vec<u8>) {
+    /// Makes the frame that is due; says whether it holds agent audio.
+    fn speak(&mut self, now: Timestamp, encoder: &mut Encoder, payload: &mut Vec<u8>) -> bool {
         let counters = &self.shared.counters;
         let agents = self.outbound.fill(now, &mut self.notices);
         let frame = self.outbound.frame();
@@ -332,16 +352,22 @@ impl Call {
         if agents == 0 {
             add64(&counters.silence_frames_sent, 1);
         }
-        let encoding = self.shared.format.encoding;
-        payload.resize(frame.len() * encoding.bytes_per_sample(), 0);
-        // The room is exact, so this cannot fail.
-        let _ = encoding.encode_into(frame, payload);
+        encode(encoder, frame, payload);
         let room = self.shared.wants_room.load(std::sync::atomic::Ordering::Relaxed);
         if room && agents > 0 {
             self.shared.wants_room.store(false, std::sync::atomic::Ordering::Relaxed);
             self.notices.fresh = true;
         }
+        agents > 0
     }
+}
+
+/// Encodes a frame into `payload`, in place of what was there.
+fn encode(encoder: &mut Encoder, frame: &[i16], payload: &mut Vec<u8>) {
+    payload.resize(encoder.codec().bytes_for(frame.len()), 0);
+    // The frame is what the codec takes, and the room is enough, so this cannot fail.
+    let encoded = encoder.encode_into(frame, payload).unwrap_or(0);
+    payload.truncate(encoded);
 }
 
 impl NoticeWriter {

@@ -65,7 +65,8 @@ struct Dry {
 
 impl Outbound {
     pub(super) fn new(shared: Arc<Shared>, config: &Config) -> (Self, OutboundRings) {
-        let rate = shared.format.output_rate;
+        let rate = shared.format.output.rate();
+        let samples = shared.format.output.samples_per_frame(config.ptime);
         let (chunks, chunks_end) = HeapRb::new(MAX_CHUNKS).split();
         let (marks, marks_end) = HeapRb::new(MAX_MARKS).split();
         let prebuffer =
@@ -82,7 +83,7 @@ impl Outbound {
             tag: None,
             dry: None,
             prebuffer,
-            frame: vec![0; rate.samples_in(config.ptime)],
+            frame: vec![0; samples],
             fade: Fade::new(rate),
         };
         outbound.publish_prebuffer();

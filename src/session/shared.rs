@@ -7,27 +7,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::config::FarEnd;
 use super::event::EndReason;
 use super::position::Cursor;
 use super::stats::{Counters, Stats};
-use crate::audio::codec::Encoding;
-use crate::audio::frame::SampleRate;
+use crate::audio::codec::Codec;
 
 /// The wire formats of a call, both ways; fixed once the call has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WireFormat {
-    /// The encoding that the peer sends and is answered in.
-    pub encoding: Encoding,
-    /// The rate that the peer sends.
-    pub input_rate: SampleRate,
-    /// The rate that the peer is answered in.
-    pub output_rate: SampleRate,
+    /// What the peer sent first; what it sends later is brought to the same rate.
+    pub input: Codec,
+    /// What the peer is answered in.
+    pub output: Codec,
 }
 
 /// The state that both ends see.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) format: WireFormat,
+    pub(super) far_end: FarEnd,
     /// How far playout is. The media end advances it; either end may start the next generation.
     pub(super) playout: Cursor,
     /// How much was written, provisional tail included. The agent end writes it.
@@ -55,9 +54,10 @@ pub(super) enum HangupRequest {
 }
 
 impl Shared {
-    pub(super) fn new(format: WireFormat, automatic_barge_in: bool) -> Arc<Self> {
+    pub(super) fn new(format: WireFormat, far_end: FarEnd, automatic_barge_in: bool) -> Arc<Self> {
         Arc::new(Self {
             format,
+            far_end,
             playout: Cursor::default(),
             written: Cursor::default(),
             complete: Cursor::default(),

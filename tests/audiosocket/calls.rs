@@ -66,7 +66,7 @@ fn a_wideband_call_is_answered_in_wideband() {
         let header = [kind, (len >> 8) as u8, len as u8];
         peer.send(&[&header[..], &vec![0; len]].concat());
         let mut call = server.wait_for_call();
-        assert_eq!(call.agent.control.format().input_rate, rate);
+        assert_eq!(call.agent.control.format().input.rate(), rate);
         let tone: Vec<i16> = (0..rate.frame_len() as i32 * 20).map(|i| ((i % 40) * 100) as i16).collect();
         assert_eq!(call.agent.output.try_write(&tone, rate, "tone", 0).unwrap(), Written::Taken(tone.len()));
         let (_, frame) = peer.read_sound();
@@ -80,7 +80,7 @@ fn a_call_without_audio_begins_all_the_same() {
     let mut peer = server.connect();
     peer.send_id(1);
     let call = server.wait_for_call();
-    assert_eq!(call.agent.control.format().input_rate, SampleRate::HZ_8000);
+    assert_eq!(call.agent.control.format().input.rate(), SampleRate::HZ_8000);
 }
 
 #[test]

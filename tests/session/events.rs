@@ -18,7 +18,7 @@ fn a_small_call_from_beginning_to_end() {
     call.idle(20);
     call.session.handle_input(Input::Ended(EndReason::CallerHangup), call.now);
     let names = events(&mut agent).into_iter().map(|event| match event {
-        Event::Started { rate, .. } => format!("started {rate}"),
+        Event::Started { codec } => format!("started {codec}"),
         Event::Dtmf { digit, .. } => format!("dtmf {digit}"),
         Event::PlaybackStarted { tag } => format!("playback {tag}"),
         Event::MarkPlayed { name } => format!("mark {name}"),
@@ -29,6 +29,6 @@ fn a_small_call_from_beginning_to_end() {
     let names: Vec<_> = names.collect();
     assert_eq!(
         names,
-        ["started 8000 Hz", "dtmf #", "playback a", "mark m", "playback b", "drained", "ended caller_hangup"]
+        ["started slin at 8000 Hz", "dtmf #", "playback a", "mark m", "playback b", "drained", "ended caller_hangup"]
     );
 }

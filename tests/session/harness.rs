@@ -4,9 +4,9 @@ use std::f32::consts::TAU;
 use std::time::Duration;
 
 use talkpath::Timestamp;
-use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::{Codec, Decoder, Encoder};
 use talkpath::audio::frame::SampleRate;
-use talkpath::session::{Agent, Config, EndReason, Event, Input, Output, Session};
+use talkpath::session::{Agent, Config, EndReason, Event, FarEnd, Input, Output, Session};
 
 /// One call.
 pub(crate) struct Call {
@@ -17,17 +17,31 @@ pub(crate) struct Call {
     pub(crate) sent_at: Vec<Timestamp>,
     pub(crate) hung_up: bool,
     pub(crate) ended: Option<EndReason>,
-    rate: SampleRate,
+    /// What the far end says and hears.
+    encoder: Encoder,
+    decoder: Option<Decoder>,
 }
 
 impl Call {
     /// A call in slin at `rate`, up to its start.
     pub(crate) fn start(config: Config, rate: SampleRate) -> (Self, Agent) {
+        Self::with(config, FarEnd::default(), Codec::slin(rate))
+    }
+
+    /// A call whose far end speaks `codec`, up to its start.
+    pub(crate) fn with(config: Config, far_end: FarEnd, codec: Codec) -> (Self, Agent) {
         config.validate().unwrap();
-        let session = Session::new(config, Timestamp::ZERO);
-        let mut call =
-            Self { session, now: Timestamp::ZERO, wire: vec![], sent_at: vec![], hung_up: false, ended: None, rate };
-        call.hear(&vec![0; rate.frame_len()]);
+        let mut call = Self {
+            session: Session::new(config, far_end, Timestamp::ZERO),
+            now: Timestamp::ZERO,
+            wire: vec![],
+            sent_at: vec![],
+            hung_up: false,
+            ended: None,
+            encoder: Encoder::new(codec),
+            decoder: None,
+        };
+        call.hear(&vec![0; codec.rate().frame_len()]);
         let agent = call.session.take_agent().expect("the agent's end after the first audio");
         call.wire.clear();
         (call, agent)
@@ -40,9 +54,8 @@ impl Call {
 
     /// One step of 20 ms in which the caller says this.
     pub(crate) fn hear(&mut self, samples: &[i16]) {
-        let payload = Encoding::Slin.encode(samples);
-        self.session
-            .handle_input(Input::Audio { encoding: Encoding::Slin, rate: self.rate, payload: &payload }, self.now);
+        let payload = self.encoder.encode(samples).unwrap();
+        self.session.handle_input(Input::Audio { codec: self.encoder.codec(), payload: &payload }, self.now);
         self.drain();
         self.now = self.now + Duration::from_millis(20);
     }
@@ -50,7 +63,7 @@ impl Call {
     /// `frames` steps in which the caller says nothing.
     pub(crate) fn quiet(&mut self, frames: usize) {
         for _ in 0..frames {
-            self.hear(&vec![0; self.rate.frame_len()]);
+            self.hear(&vec![0; self.encoder.codec().rate().frame_len()]);
         }
     }
 
@@ -66,8 +79,12 @@ impl Call {
     pub(crate) fn drain(&mut self) {
         loop {
             match self.session.poll_output(self.now) {
-                Output::Transmit { encoding, payload, .. } => {
-                    self.wire.extend(encoding.decode(payload).unwrap());
+                Output::Transmit { codec, payload, .. } => {
+                    let decoder = match &mut self.decoder {
+                        Some(decoder) if decoder.codec() == codec => decoder,
+                        _ => self.decoder.insert(Decoder::new(codec)),
+                    };
+                    self.wire.extend(decoder.decode(payload).unwrap());
                     self.sent_at.push(self.now);
                 }
                 Output::Hangup => self.hung_up = true,

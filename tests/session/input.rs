@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use talkpath::audio::codec::Encoding;
+use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
 use talkpath::session::{Config, Event, Input};
 
@@ -69,10 +69,7 @@ fn a_change_of_the_agents_rate_loses_nothing() {
 fn a_peer_may_change_its_rate_during_the_call() {
     let (mut call, mut agent) = Call::phone();
     let payload = Encoding::Slin.encode(&tone(SampleRate::HZ_16000, 1_000, 300.0));
-    call.session.handle_input(
-        Input::Audio { encoding: Encoding::Slin, rate: SampleRate::HZ_16000, payload: &payload },
-        call.now,
-    );
+    call.session.handle_input(Input::Audio { codec: Codec::slin(SampleRate::HZ_16000), payload: &payload }, call.now);
     let heard: usize = std::iter::from_fn(|| agent.input.read().map(|frame| frame.samples.len())).sum();
     assert_eq!(heard, 160 + 8_000, "still at the call's rate");
 }
@@ -80,8 +77,8 @@ fn a_peer_may_change_its_rate_during_the_call() {
 #[test]
 fn an_odd_byte_does_not_hurt() {
     let (mut call, mut agent) = Call::phone();
-    call.session.handle_input(Input::Audio { encoding: Encoding::Slin, rate: R, payload: &[1; 321] }, call.now);
-    call.session.handle_input(Input::Audio { encoding: Encoding::Slin, rate: R, payload: &[] }, call.now);
+    call.session.handle_input(Input::Audio { codec: Codec::slin(R), payload: &[1; 321] }, call.now);
+    call.session.handle_input(Input::Audio { codec: Codec::slin(R), payload: &[] }, call.now);
     assert_eq!(std::iter::from_fn(|| agent.input.read().map(|frame| frame.samples.len())).sum::<usize>(), 320);
 }
 

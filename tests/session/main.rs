@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod barge_in;
+mod codecs;
 mod drain;
 mod events;
 mod fades;

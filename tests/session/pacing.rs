@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use talkpath::Timestamp;
-use talkpath::session::{Config, Output, Session};
+use talkpath::session::{Config, FarEnd, Output, Session};
 
 use crate::harness::{Call, say, tone};
 
 #[test]
 fn silence_goes_out_from_the_first_moment_before_any_audio_came() {
-    let mut session = Session::new(Config::default(), Timestamp::ZERO);
+    let mut session = Session::new(Config::default(), FarEnd::default(), Timestamp::ZERO);
     let mut frames = 0;
     for ms in (0..300).step_by(5) {
         loop {
@@ -29,11 +29,11 @@ fn silence_goes_out_from_the_first_moment_before_any_audio_came() {
 
 #[test]
 fn without_any_audio_the_call_starts_in_8_khz() {
-    let mut session = Session::new(Config::default(), Timestamp::ZERO);
+    let mut session = Session::new(Config::default(), FarEnd::default(), Timestamp::ZERO);
     while !matches!(session.poll_output(Timestamp::from_millis(399)), Output::Timeout(_)) {}
     assert!(session.take_agent().is_none());
     assert!(matches!(session.poll_output(Timestamp::from_millis(400)), Output::Started));
-    assert_eq!(session.take_agent().unwrap().control.format().output_rate.hz(), 8_000);
+    assert_eq!(session.take_agent().unwrap().control.format().output.rate().hz(), 8_000);
 }
 
 #[test]

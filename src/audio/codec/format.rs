@@ -43,6 +43,12 @@ impl Codec {
     /// G.711 A-law at 8 kHz, RTP's `PCMA`.
     pub const PCMA: Self = Self::Plain { encoding: Encoding::Alaw, rate: SampleRate::HZ_8000 };
 
+    /// Signed linear in Asterisk's byte order at any rate: AudioSocket's audio.
+    #[must_use]
+    pub const fn slin(rate: SampleRate) -> Self {
+        Self::Plain { encoding: Encoding::Slin, rate }
+    }
+
     /// Finds a codec by the name of its encoding, as [`Encoding::from_name`] takes it, or by `g722` (also `G.722`).
     ///
     /// # Errors

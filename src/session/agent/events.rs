@@ -53,7 +53,7 @@ impl AgentEvents {
 
 fn translate(notice: Notice, output: &mut AgentOutput) -> Event {
     match notice {
-        Notice::Started { encoding, rate } => Event::Started { encoding, rate },
+        Notice::Started { codec } => Event::Started { codec },
         Notice::Dtmf { digit, position } => Event::Dtmf { digit, position },
         Notice::SpeechStarted { position, decided } => Event::SpeechStarted { position, decided },
         Notice::SpeechStopped { position, decided } => Event::SpeechStopped { position, decided },

@@ -69,7 +69,7 @@ struct HeldFrame {
 
 impl AgentInput {
     pub(super) fn new(shared: Arc<Shared>, config: &Config, rings: InboundRings) -> Self {
-        let wire_rate = shared.format.input_rate;
+        let wire_rate = shared.format.input.rate();
         Self {
             shared,
             rings,

@@ -14,7 +14,7 @@ pub use events::AgentEvents;
 pub use input::{AgentInput, HeardFrame};
 pub use output::{AgentOutput, Written};
 
-use super::config::Config;
+use super::config::{Config, FarEnd};
 use super::event::EndReason;
 use super::rings::{InboundRings, OutboundRings};
 use super::shared::{HangupRequest, Shared, WireFormat};
@@ -81,6 +81,12 @@ impl AgentControl {
     #[must_use]
     pub fn format(&self) -> WireFormat {
         self.shared.format
+    }
+
+    /// What the far end can do.
+    #[must_use]
+    pub fn far_end(&self) -> FarEnd {
+        self.shared.far_end
     }
 
     /// Why the session ended, if it has.

@@ -59,7 +59,7 @@ struct Feed {
 impl AgentOutput {
     pub(super) fn new(shared: Arc<Shared>, config: &Config, rings: OutboundRings) -> Self {
         Self {
-            ledger: Ledger::new(shared.format.output_rate),
+            ledger: Ledger::new(shared.format.output.rate()),
             limit_samples: (config.output_limit_bytes / size_of::<i16>()) as u64,
             shared,
             rings,
@@ -181,7 +181,7 @@ impl AgentOutput {
     /// How much waits for playout.
     #[must_use]
     pub fn buffered(&self) -> Duration {
-        self.shared.format.output_rate.duration_of(self.shared.queued())
+        self.shared.format.output.rate().duration_of(self.shared.queued())
     }
 
     /// How much waits for playout, in bytes as held.
@@ -203,7 +203,7 @@ impl AgentOutput {
             return 0;
         }
         let wire = self.limit_samples.saturating_sub(self.shared.queued());
-        (wire * u64::from(rate.hz()) / u64::from(self.shared.format.output_rate.hz())) as usize
+        (wire * u64::from(rate.hz()) / u64::from(self.shared.format.output.rate().hz())) as usize
     }
 
     /// What was received and played in the present generation.
@@ -228,7 +228,7 @@ impl AgentOutput {
         self.catch_up();
         let retired = self.retired.iter().position(|(number, _)| *number == generation);
         let ledger = retired.and_then(|index| self.retired.remove(index)).map(|(_, ledger)| ledger);
-        let ledger = ledger.unwrap_or_else(|| Ledger::new(self.shared.format.output_rate));
+        let ledger = ledger.unwrap_or_else(|| Ledger::new(self.shared.format.output.rate()));
         let receipt = ledger.receipt(generation, played, true);
         let discarded = receipt.discarded().as_micros() as u64;
         self.shared.counters.output_discarded_us.fetch_add(discarded, Ordering::Relaxed);
@@ -250,7 +250,7 @@ impl AgentOutput {
 
     /// Keeps the present ledger for the receipt to come, and begins the generation `now`.
     fn retire(&mut self, now: u16) {
-        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(self.shared.format.output_rate));
+        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(self.shared.format.output.rate()));
         self.retired.push_back((self.generation, ledger));
         if self.retired.len() > KEPT_LEDGERS {
             self.retired.pop_front();
@@ -260,7 +260,7 @@ impl AgentOutput {
 
     fn begin(&mut self, generation: u16) {
         self.generation = generation;
-        self.ledger = Ledger::new(self.shared.format.output_rate);
+        self.ledger = Ledger::new(self.shared.format.output.rate());
         self.resampler = None;
         self.tail.clear();
         self.shared.written.store(Mark { generation, samples: 0 });
@@ -290,7 +290,7 @@ impl AgentOutput {
 
     /// Resamples; answers the samples that are final now, and how many wire samples the input stands for in all.
     fn resample(&mut self, pcm: &[i16], rate: SampleRate) -> (Vec<i16>, usize) {
-        let wire_rate = self.shared.format.output_rate;
+        let wire_rate = self.shared.format.output.rate();
         let same = self.resampler.as_ref().is_some_and(|feed| feed.resampler.from_rate() == rate);
         let mut samples = Vec::new();
         if !same {
