@@ -12,9 +12,9 @@
 //!   and a [`session::Receipt`] says what was heard.
 //!
 //! # The rooms
-//! [`audio`], [`jitter`], [`protocol`] and [`session`] are pure: no socket, no clock, no thread; time is passed in as
-//! [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
-//! `protocol` ← `io`.
+//! [`audio`], [`jitter`], [`protocol`], [`session`] and [`impair`] are pure: no socket, no clock, no thread; time is passed
+//! in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
+//! `protocol` and `impair` ← `io`.
 //!
 //! # Drain
 //! Whoever drives a [`session::Session`] calls [`poll_output`](session::Session::poll_output) after each input until it
@@ -51,6 +51,7 @@
 
 pub mod audio;
 pub mod error;
+pub mod impair;
 pub mod io;
 pub mod jitter;
 pub mod protocol;

@@ -14,6 +14,7 @@ __all__ = [
     "Caller",
     "Frame",
     "Level",
+    "Network",
     "Resampler",
     "Server",
     "Vad",
@@ -161,6 +162,16 @@ class Level:
     def rms_dbfs(self) -> float: ...
     @property
     def peak_dbfs(self) -> float: ...
+
+@final
+class Network:
+    def __new__(cls, impair: str = "") -> Network: ...
+    def send(self, at_ms: float) -> list[float]: ...
+    def send_all(self, count: int, *, ptime_ms: float = 20.0) -> list[list[float]]: ...
+    @property
+    def impair(self) -> str: ...
+    @property
+    def only_delays(self) -> bool: ...
 
 @final
 class Resampler:

@@ -1,9 +1,11 @@
-"""For tests of agents: a phone that calls a server over a real socket, as Asterisk would.
+"""For tests of agents: a phone that calls a server over a real socket, as Asterisk would, however bad the network is.
 
 async with talkpath.Server(agent, "audiosocket://127.0.0.1:0") as server:
-    async with talkpath.testing.Phone(server.address) as phone:
+    async with talkpath.testing.Phone(server.address, impair="jitter=40ms,seed=7") as phone:
         await phone.say(pcm)
         reply = await phone.hear(ms=500)
+
+A `Network` is such a network on its own, without a clock: it says when packets arrive, the same for the same seed.
 """
 
 import asyncio
@@ -12,6 +14,9 @@ import uuid
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+
+from talkpath._talkpath import Network
+from talkpath.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -33,12 +38,27 @@ AUDIO_KINDS: Final = {
 }
 _RATES: Final = {kind: rate for rate, kind in AUDIO_KINDS.items()}
 
+__all__ = ["AUDIO_KINDS", "DTMF", "ERROR", "HANGUP", "IDENTITY", "Network", "Phone"]
+
 
 class Phone:
-    """One call to an AudioSocket server: says PCM at the pace of speech, and hears what comes back."""
+    """One call to an AudioSocket server: says PCM at the pace of speech, and hears what comes back.
 
-    def __init__(self, address: str, *, rate: int = 8000, call_id: uuid.UUID | None = None) -> None:
+    What it says goes through a network of the impairments `impair`. AudioSocket is a stream, which keeps order and
+    loses nothing: only `delay`, `jitter` and `drift` are possible.
+    """
+
+    def __init__(
+        self, address: str, *, rate: int = 8000, call_id: uuid.UUID | None = None, impair: str | Network = ""
+    ) -> None:
         self.rate = rate
+        self.network = Network(impair) if isinstance(impair, str) else impair
+        """What the audio goes through on its way to the server."""
+        if not self.network.only_delays:
+            raise InvalidArgument(
+                f"impairments {self.network.impair} on AudioSocket, wanted only delay, jitter and drift:"
+                " a stream keeps order and loses nothing"
+            )
         self.id = str(call_id or uuid.uuid4())
         self.heard = bytearray()
         """All audio that came back, 16-bit little-endian, at `heard_rate`."""
@@ -54,11 +74,13 @@ class Phone:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
+        self._called = 0.0
 
     async def __aenter__(self) -> Self:
         host, _, port = self._address.rpartition(":")
         self._reader, self._writer = await asyncio.open_connection(host.strip("[]"), int(port))
         self.send(IDENTITY, uuid.UUID(self.id).bytes)
+        self._called = asyncio.get_running_loop().time()
         self._listening = asyncio.create_task(self._listen(self._reader))
         return self
 
@@ -78,14 +100,19 @@ class Phone:
         self.send(DTMF, digit.encode("ascii"))
 
     async def say(self, pcm: "Buffer", *, ptime_ms: int = 20, paced: bool = True) -> None:
-        """Sends audio, one message each packet time (all at once if not `paced`); the last one may be short."""
+        """Sends audio, one message each packet time; the last one may be short.
+
+        If it is not `paced`, all goes out at once, past the network.
+        """
         data = memoryview(pcm).cast("B")
         step = self.rate * ptime_ms // 1000 * 2
         loop = asyncio.get_running_loop()
         begin = loop.time()
         for index, at in enumerate(range(0, len(data), step)):
             if paced:
-                await asyncio.sleep(begin + index * ptime_ms / 1000 - loop.time())
+                sent = begin - self._called + index * ptime_ms / 1000
+                (arrival_ms,) = self.network.send(1000 * sent)
+                await asyncio.sleep(self._called + arrival_ms / 1000 - loop.time())
             self.send(AUDIO_KINDS[self.rate], data[at : at + step])
 
     async def hear(self, *, ms: float, timeout: float = 10) -> bytes:

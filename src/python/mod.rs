@@ -11,6 +11,7 @@ mod codec;
 mod error;
 mod frame;
 mod level;
+mod network;
 mod resampler;
 mod server;
 mod vad;
@@ -35,6 +36,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<level::Level>()?;
     module.add_class::<call::Call>()?;
     module.add_class::<caller::Caller>()?;
+    module.add_class::<network::Network>()?;
     module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(codec::encode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;
