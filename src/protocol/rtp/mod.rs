@@ -1,13 +1,29 @@
-//! RTP: the header in front of every media packet (RFC 3550, section 5.1), and the payload types that need no agreement.
+//! RTP: packets of media, what their payloads are, and one end of a call that sends and takes them (RFC 3550, 3551).
 //!
 //! [`Packet::parse`] reads one datagram, with contributing sources, header extension and padding, and refuses what does
-//! not add up; [`Packet::write_into`] is its inverse. Neither copies a payload nor allocates. What a payload means is
-//! agreed elsewhere; order, loss and who may send are the jitter buffer's and the transport's business.
+//! not add up; [`Packet::write_into`] is its inverse. [`PayloadTypes`] says what a number stands for, and [`Endpoint`]
+//! who may send, what is sent, and what both sides report of it. None copies more than it must, and none allocates once
+//! it is made. Order and loss are the jitter buffer's business, sockets the transport's.
 //!
 //! Written here rather than taken from `rtp-types` and `rtcp-types`: it is little, and the latter's builder allocates.
 
-use crate::audio::codec::{Codec, Encoding};
-use crate::audio::frame::SampleRate;
+mod endpoint;
+mod outgoing;
+mod payload_types;
+mod probation;
+mod random;
+mod received;
+mod reporter;
+mod source;
+mod stats;
+
+pub use endpoint::Endpoint;
+pub use payload_types::{Format, PayloadTypes, StaticFormat};
+pub use probation::{Early, Probation, Proved};
+pub use received::{Keys, Media, Received};
+pub use stats::{EndpointStats, RemoteStats};
+
+use super::rtcp;
 
 /// How long a header without contributing sources and extension is, in bytes.
 pub const HEADER_LEN: usize = 12;
@@ -102,7 +118,7 @@ impl<'a> Packet<'a> {
         if flags >> 6 != VERSION {
             return Err(ParseError::Version { version: flags >> 6 });
         }
-        if super::rtcp::is_rtcp(datagram) {
+        if rtcp::is_rtcp(datagram) {
             return Err(ParseError::Rtcp { packet_type: second });
         }
         let header = Header {
@@ -249,61 +265,6 @@ pub enum WriteError {
         /// The room, in bytes.
         room: usize,
     },
-}
-
-/// What a static payload type stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StaticFormat {
-    /// The encoding's name in SDP.
-    pub name: &'static str,
-    /// How many ticks of the timestamp there are in a second.
-    pub clock_hz: u32,
-    /// How many channels: 1 but for type 10.
-    pub channels: u8,
-}
-
-impl StaticFormat {
-    /// The format of a static audio payload type (RFC 3551, table 4); nothing for types that are unassigned, video, or
-    /// agreed for each call.
-    #[must_use]
-    pub fn of(payload_type: u8) -> Option<Self> {
-        let (name, clock_hz, channels) = match payload_type {
-            0 => ("PCMU", 8_000, 1),
-            3 => ("GSM", 8_000, 1),
-            4 => ("G723", 8_000, 1),
-            5 => ("DVI4", 8_000, 1),
-            6 => ("DVI4", 16_000, 1),
-            7 => ("LPC", 8_000, 1),
-            8 => ("PCMA", 8_000, 1),
-            9 => ("G722", 8_000, 1),
-            10 => ("L16", 44_100, 2),
-            11 => ("L16", 44_100, 1),
-            12 => ("QCELP", 8_000, 1),
-            13 => ("CN", 8_000, 1),
-            14 => ("MPA", 90_000, 1),
-            15 => ("G728", 8_000, 1),
-            16 => ("DVI4", 11_025, 1),
-            17 => ("DVI4", 22_050, 1),
-            18 => ("G729", 8_000, 1),
-            _ => return None,
-        };
-        Some(Self { name, clock_hz, channels })
-    }
-
-    /// The codec that talkpath has for it, if it has one.
-    #[must_use]
-    pub fn codec(self) -> Option<Codec> {
-        match (self.name, self.channels) {
-            ("PCMU", 1) => Some(Codec::PCMU),
-            ("PCMA", 1) => Some(Codec::PCMA),
-            ("G722", 1) => Some(Codec::G722),
-            ("L16", 1) => {
-                let rate = SampleRate::new(self.clock_hz).ok()?;
-                Some(Codec::Plain { encoding: Encoding::SlinBe, rate })
-            }
-            _ => None,
-        }
-    }
 }
 
 /// The only version in use.

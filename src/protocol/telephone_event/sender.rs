@@ -99,6 +99,16 @@ impl Sender {
         Ok(Self { hold: hold_ticks as u32, gap, ..self })
     }
 
+    /// Goes on in a stream whose timestamps count in another clock, as after a change of codec; what waits still waits.
+    pub fn set_clock(&mut self, clock: SampleRate) {
+        let (from, to) = (u64::from(self.clock.hz()), u64::from(clock.hz()));
+        let scaled = |ticks: u32| u32::try_from(u64::from(ticks) * to / from).unwrap_or(u32::MAX);
+        self.step = scaled(self.step);
+        self.gap = scaled(self.gap);
+        self.hold = scaled(self.hold).min(u32::from(u16::MAX));
+        self.clock = clock;
+    }
+
     /// Adds a digit to those that wait: `0` to `9`, `*`, `#`, `A` to `D`.
     ///
     /// # Errors
