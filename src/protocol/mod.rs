@@ -4,6 +4,8 @@
 
 pub mod audiosocket;
 pub mod call_id;
+pub mod chan_websocket;
 pub mod rtcp;
 pub mod rtp;
 pub mod telephone_event;
+pub mod websocket;
