@@ -6,6 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
 
 /// How long an HTTP head may be, in bytes.
 pub const MAX_HEAD_LEN: usize = 8_192;
@@ -23,6 +24,16 @@ pub struct Request<'a> {
     pub offer: Offer,
     /// The `Authorization` header, as it came.
     pub authorization: Option<&'a [u8]>,
+}
+
+impl Request<'_> {
+    /// Whether its `Authorization` header is `wanted`, such as [`basic_authorization`] makes one.
+    ///
+    /// How long this takes tells nothing about how much of it was right.
+    #[must_use]
+    pub fn has_authorization(&self, wanted: &str) -> bool {
+        self.authorization.is_some_and(|got| got.ct_eq(wanted.as_bytes()).into())
+    }
 }
 
 /// What a client says about sub-protocols.
