@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use talkpath::io::audiosocket::{AudioSocketServer, Call, ServerConfig};
 use talkpath::io::notify::Notifier;
+use talkpath::io::server::{Call, Listen, Server, ServerConfig};
 use talkpath::session::{Agent, BargeInConfig};
 use talkpath::{Error, Result};
 
 fn main() -> Result<()> {
     let mut config = ServerConfig::default();
     if let Some(listen) = std::env::args().nth(1) {
-        config.listen = listen.parse().map_err(|_| Error::invalid(format!("address {listen:?}, wanted HOST:PORT")))?;
+        config.listen = Listen::resolve(&listen)?;
     }
     // An echo must not fall silent because the caller speaks.
     config.session.barge_in = BargeInConfig { automatic: false, ..BargeInConfig::default() };
     let notifier = Arc::new(Notifier::new()?);
-    let server = AudioSocketServer::bind(config, Arc::clone(&notifier))?;
+    let server = Server::bind(config, Arc::clone(&notifier))?;
     let stdin = std::io::stdin();
     let mut is_stopping = false;
     let mut calls = HashMap::new();

@@ -9,21 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use talkpath::io::audiosocket::{AudioSocketServer, ServerConfig};
 use talkpath::io::clock::Clock;
 use talkpath::io::log::LogEvent;
 use talkpath::io::notify::Notifier;
+use talkpath::io::server::{Listen, Server, ServerConfig};
 
 #[test]
 fn running_out_of_descriptors_is_survived() {
     let notifier = Arc::new(Notifier::new().unwrap());
     let config = ServerConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: Listen::resolve("127.0.0.1:0").unwrap(),
         media_threads: 1,
         realtime_priority: false,
         ..ServerConfig::default()
     };
-    let server = AudioSocketServer::bind(config, notifier).unwrap();
+    let server = Server::bind(config, notifier).unwrap();
     let mut running = call(&server, 1);
     read_frames(&mut running, 5);
 
@@ -55,7 +55,7 @@ fn running_out_of_descriptors_is_survived() {
     read_frames(&mut running, 5);
 }
 
-fn call(server: &AudioSocketServer, number: u8) -> TcpStream {
+fn call(server: &Server, number: u8) -> TcpStream {
     let mut stream = TcpStream::connect(server.local_addr()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.write_all(&[&[0x01, 0, 16][..], &[number; 16]].concat()).unwrap();

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use talkpath::audio::frame::SampleRate;
-use talkpath::io::audiosocket::{AudioSocketServer, Call, ServerConfig};
 use talkpath::io::clock::Clock;
 use talkpath::io::notify::Notifier;
+use talkpath::io::server::{Call, Listen, Server, ServerConfig};
 
 struct Counting;
 
@@ -62,12 +62,12 @@ fn a_media_thread_in_steady_state_allocates_nothing() {
     IS_TEST.with(|is_test| is_test.set(true));
     let notifier = Arc::new(Notifier::new().unwrap());
     let config = ServerConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: Listen::resolve("127.0.0.1:0").unwrap(),
         media_threads: 1,
         realtime_priority: false,
         ..ServerConfig::default()
     };
-    let server = AudioSocketServer::bind(config, Arc::clone(&notifier)).unwrap();
+    let server = Server::bind(config, Arc::clone(&notifier)).unwrap();
     let mut lines: Vec<Line> = [8_000, 16_000, 48_000].map(|hz| Line::open(&server, hz)).into();
     // Every path is walked once: setting a call up may allocate, and so may the first of anything.
     for i in 0..100 {
@@ -93,7 +93,7 @@ struct Line {
 }
 
 impl Line {
-    fn open(server: &AudioSocketServer, hz: u32) -> Self {
+    fn open(server: &Server, hz: u32) -> Self {
         let mut peer = TcpStream::connect(server.local_addr()).unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         peer.write_all(&[&[0x01, 0, 16][..], &[(hz / 1_000) as u8; 16]].concat()).unwrap();
@@ -101,7 +101,7 @@ impl Line {
     }
 
     /// Sends the peer's frame `i`, has the agent do its part, and waits for a frame in return.
-    fn step(&mut self, server: &AudioSocketServer, notifier: &Notifier, i: usize) {
+    fn step(&mut self, server: &Server, notifier: &Notifier, i: usize) {
         let len = self.rate.frame_len();
         let kind = match self.rate.hz() {
             8_000 => 0x10,

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
-from urllib.parse import urlsplit
 
 from talkpath import _talkpath
-from talkpath.errors import InvalidArgument, SessionEnded
+from talkpath.errors import SessionEnded
 from talkpath.session import Session
 
 Handler: TypeAlias = Callable[[Session], Awaitable[None]]
@@ -78,7 +77,7 @@ class Server:
 
     def __init__(self, handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
         self._handler = handler
-        self._listen = _address_of(listen)
+        self._listen = _talkpath.resolve_listen(listen)
         self._options: Mapping[str, Any] = dict(options)
         self._core: _talkpath.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -216,18 +215,3 @@ def run(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Option
 
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(main())
-
-
-def _address_of(listen: str) -> str:
-    """The host:port of audiosocket://host:port, which may also be given alone."""
-    url = urlsplit(listen if "://" in listen else f"audiosocket://{listen}")
-    wanted = f"listen address {listen!r}, wanted audiosocket://HOST:PORT"
-    if url.scheme != "audiosocket" or url.path not in ("", "/"):
-        raise InvalidArgument(wanted)
-    try:
-        host, port = url.hostname, url.port
-    except ValueError:
-        raise InvalidArgument(wanted) from None
-    if not host or port is None:
-        raise InvalidArgument(wanted)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -69,6 +69,11 @@ class Session:
         return self._call.peer
 
     @property
+    def local(self) -> str:
+        """Where the call came in, host:port: of a transport with a port for each call, that port."""
+        return self._call.local
+
+    @property
     def transport(self) -> str:
         """What carries the call: "audiosocket"."""
         return "audiosocket"

@@ -210,16 +210,18 @@ pub(crate) struct LogRing {
     sender: Sender<LogRecord>,
     receiver: Receiver<LogRecord>,
     lost: AtomicU64,
+    /// The logger's name: what Python hands to `logging.getLogger`.
+    target: &'static str,
 }
 
 impl LogRing {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, target: &'static str) -> Self {
         let (sender, receiver) = bounded(capacity);
-        Self { sender, receiver, lost: AtomicU64::new(0) }
+        Self { sender, receiver, lost: AtomicU64::new(0), target }
     }
 
     pub(crate) fn push(&self, level: LogLevel, call: Option<CallId>, event: LogEvent) {
-        if self.sender.try_send(LogRecord { level, target: TARGET, call, event }).is_err() {
+        if self.sender.try_send(LogRecord { level, target: self.target, call, event }).is_err() {
             self.lost.fetch_add(1, Relaxed);
         }
     }
@@ -233,14 +235,11 @@ impl LogRing {
             0 => None,
             count => {
                 let event = LogEvent::RecordsLost { count };
-                Some(LogRecord { level: LogLevel::Warning, target: TARGET, call: None, event })
+                Some(LogRecord { level: LogLevel::Warning, target: self.target, call: None, event })
             }
         }
     }
 }
-
-/// The logger's name: what Python hands to `logging.getLogger`.
-const TARGET: &str = "talkpath.audiosocket";
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_full_ring_counts_what_it_lost() {
-        let ring = LogRing::new(2);
+        let ring = LogRing::new(2, "talkpath.audiosocket");
         for _ in 0..5 {
             ring.push(LogLevel::Info, None, LogEvent::Stopped);
         }
@@ -258,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_record_names_its_call() {
-        let ring = LogRing::new(2);
+        let ring = LogRing::new(2, "talkpath.audiosocket");
         let event =
             LogEvent::CallEnded { reason: EndReason::CallerHangup, duration: Duration::from_secs(2), skipped: 1 };
         ring.push(LogLevel::Info, Some(CallId::default()), event);

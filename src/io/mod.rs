@@ -4,14 +4,13 @@
 //! connections and share nothing with each other; a door thread accepts, checks and buries connections, so that no
 //! stranger and no clean-up ever costs a running call its frame.
 
-pub mod audiosocket;
+mod audiosocket;
+mod bind;
 pub mod caller;
 pub mod clock;
-mod door;
-mod driver;
 pub mod log;
-mod media;
 pub mod notify;
 pub mod priority;
+pub mod server;
 mod socket;
 pub mod stats;

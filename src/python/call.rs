@@ -14,6 +14,7 @@ use super::error::guard;
 use super::frame::Frame;
 use super::{duration_ms, lock, milliseconds};
 use crate::audio::frame::SampleRate;
+use crate::io::server;
 use crate::session::{
     Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, Event, Receipt, Segment, Stats, Written,
 };
@@ -24,6 +25,7 @@ pub(super) struct Call {
     key: u64,
     id: String,
     peer: SocketAddr,
+    local: SocketAddr,
     control: AgentControl,
     input: Mutex<AgentInput>,
     speech: Mutex<Speech>,
@@ -36,9 +38,18 @@ struct Speech {
 }
 
 impl Call {
-    pub(super) fn new(key: u64, id: String, peer: SocketAddr, agent: Agent) -> Self {
+    pub(super) fn new(call: server::Call) -> Self {
+        let server::Call { key, id, peer, local, agent } = call;
         let Agent { input, output, events, control } = agent;
-        Self { key, id, peer, control, input: Mutex::new(input), speech: Mutex::new(Speech { output, events }) }
+        Self {
+            key,
+            id: id.to_string(),
+            peer,
+            local,
+            control,
+            input: Mutex::new(input),
+            speech: Mutex::new(Speech { output, events }),
+        }
     }
 
     /// Writes the last `remaining` samples of `pcm`, or all; answers how many were given and taken, None if stale.
@@ -81,6 +92,11 @@ impl Call {
     #[getter]
     fn peer(&self) -> String {
         self.peer.to_string()
+    }
+
+    #[getter]
+    fn local(&self) -> String {
+        self.local.to_string()
     }
 
     #[getter]

@@ -38,6 +38,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<caller::Caller>()?;
     module.add_class::<network::Network>()?;
     module.add_class::<server::Server>()?;
+    module.add_function(wrap_pyfunction!(server::resolve_listen, module)?)?;
     module.add_function(wrap_pyfunction!(codec::encode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode_with_kernel, module)?)?;

@@ -1,4 +1,4 @@
-//! `_talkpath.Server`: an AudioSocket server and the file descriptor by which it wakes an event loop.
+//! `_talkpath.Server`: a server of any transport and the file descriptor by which it wakes an event loop.
 //!
 //! `talkpath.Server` is made of it: which handler gets a call, and what happens when it fails, is decided there.
 
@@ -14,29 +14,29 @@ use super::call::Call;
 use super::error::guard;
 use super::{duration_ms, milliseconds};
 use crate::audio::frame::SampleRate;
-use crate::io::audiosocket::{AudioSocketServer, ServerConfig};
 use crate::io::log::LogLevel;
 use crate::io::notify::Notifier;
+use crate::io::server::{self, Listen, ServerConfig};
 
-/// A running AudioSocket server.
+/// A running server.
 #[pyclass(frozen, module = "talkpath._talkpath")]
 pub(super) struct Server {
-    server: AudioSocketServer,
+    server: server::Server,
     notifier: Arc<Notifier>,
 }
 
 #[pymethods]
 impl Server {
-    /// Listens on `listen` (host:port) and starts the threads; `options` are those of `talkpath.server.Options`.
+    /// Listens on `listen` (such as audiosocket://host:port) and starts the threads; `options` are those of `talkpath.server.Options`.
     #[new]
     #[pyo3(signature = (listen, **options))]
     fn new(py: Python<'_>, listen: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut config = ServerConfig { listen: super::resolve(py, listen)?, ..ServerConfig::default() };
+        let mut config = ServerConfig { listen: py.detach(|| Listen::resolve(listen))?, ..ServerConfig::default() };
         for (name, value) in options.into_iter().flatten() {
             set_option(&mut config, name.extract()?, &value)?;
         }
         let notifier = Arc::new(Notifier::new()?);
-        let server = guard(|| Ok(AudioSocketServer::bind(config, Arc::clone(&notifier))?))?;
+        let server = guard(|| Ok(server::Server::bind(config, Arc::clone(&notifier))?))?;
         Ok(Self { server, notifier })
     }
 
@@ -56,7 +56,7 @@ impl Server {
         self.notifier.take();
         let calls = PyList::empty(py);
         while let Some(call) = self.server.accept() {
-            calls.append(Bound::new(py, Call::new(call.key, call.id.to_string(), call.peer, call.agent))?)?;
+            calls.append(Bound::new(py, Call::new(call))?)?;
         }
         let mut keys = Vec::new();
         self.server.poll_ready(&mut keys);
@@ -97,6 +97,12 @@ impl Server {
         dict.set_item("priority", stats.priority.to_string())?;
         Ok(dict)
     }
+}
+
+/// Checks a listen address, and looks its name up.
+#[pyfunction]
+pub(super) fn resolve_listen(py: Python<'_>, listen: &str) -> PyResult<String> {
+    Ok(py.detach(|| Listen::resolve(listen))?.to_string())
 }
 
 fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

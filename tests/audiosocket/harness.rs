@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use talkpath::Timestamp;
-use talkpath::io::audiosocket::{AudioSocketServer, Call, ServerConfig};
 use talkpath::io::clock::Clock;
 use talkpath::io::log::LogRecord;
 use talkpath::io::notify::Notifier;
+use talkpath::io::server::{self, Call, Listen, ServerConfig};
 use talkpath::protocol::call_id::CallId;
 use talkpath::session::{Agent, EndReason, Event};
 
@@ -18,7 +18,7 @@ use talkpath::session::{Agent, EndReason, Event};
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Server {
-    pub(crate) server: AudioSocketServer,
+    pub(crate) server: server::Server,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) lines: Vec<LogRecord>,
 }
@@ -27,7 +27,7 @@ impl Server {
     /// A server on a free port, with one media thread of ordinary priority.
     pub(crate) fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: Listen::resolve("127.0.0.1:0").unwrap(),
             media_threads: 1,
             realtime_priority: false,
             max_calls: 64,
@@ -35,12 +35,12 @@ impl Server {
         };
         change(&mut config);
         let notifier = Arc::new(Notifier::new().unwrap());
-        let server = AudioSocketServer::bind(config, Arc::clone(&notifier)).unwrap();
+        let server = server::Server::bind(config, Arc::clone(&notifier)).unwrap();
         Self { server, notifier, lines: Vec::new() }
     }
 
     /// Looks again and again, at the latest every few milliseconds, until `look` finds something.
-    pub(crate) fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&AudioSocketServer) -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&server::Server) -> Option<T>) -> T {
         let began = Clock::now();
         loop {
             if let Some(found) = look(&self.server) {
@@ -54,7 +54,7 @@ impl Server {
     }
 
     pub(crate) fn wait_for_call(&mut self) -> Call {
-        self.wait_for("a call", AudioSocketServer::accept)
+        self.wait_for("a call", server::Server::accept)
     }
 
     /// Waits until the log has a line with `part` in it.
@@ -63,7 +63,7 @@ impl Server {
             if let Some(line) = self.log().into_iter().find(|line| line.contains(part)) {
                 return line;
             }
-            let record = self.wait_for(part, AudioSocketServer::poll_log);
+            let record = self.wait_for(part, server::Server::poll_log);
             self.lines.push(record);
         }
     }
@@ -119,7 +119,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn connect(server: &AudioSocketServer) -> Self {
+    pub(crate) fn connect(server: &server::Server) -> Self {
         let stream = TcpStream::connect(server.local_addr()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use talkpath::ErrorKind;
 use talkpath::audio::frame::SampleRate;
-use talkpath::io::audiosocket::{AudioSocketServer, ServerConfig};
 use talkpath::io::notify::Notifier;
+use talkpath::io::server::{self, Listen, ServerConfig};
 
 use crate::harness::{Server, id};
 
@@ -50,8 +50,8 @@ fn a_value_out_of_range_is_named() {
 #[test]
 fn an_address_in_use_is_an_error_that_names_it() {
     let server = Server::start(|_| {});
-    let config = ServerConfig { listen: server.server.local_addr(), ..ServerConfig::default() };
-    let error = AudioSocketServer::bind(config, Arc::new(Notifier::new().unwrap())).err().expect("an error");
+    let config = ServerConfig { listen: Listen::AudioSocket(server.server.local_addr()), ..ServerConfig::default() };
+    let error = server::Server::bind(config, Arc::new(Notifier::new().unwrap())).err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().starts_with(&format!("listen on {}: ", server.server.local_addr())), "{error}");
 }

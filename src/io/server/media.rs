@@ -11,18 +11,20 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::io::audiosocket::{Call, Shared};
 use crate::io::clock::Clock;
-use crate::io::driver::{Connection, Desk, Scratch, Served};
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::notify::Notifier;
 use crate::io::priority::{Priority, raise_this_thread};
+use crate::io::server::call::Call;
+use crate::io::server::connection::{Connection, Served};
+use crate::io::server::link::{Desk, Scratch};
+use crate::io::server::shared::Shared;
 use crate::io::stats::MediaStats;
 use crate::session::EndReason;
 use crate::{Error, Result, Timestamp};
 
 /// What the door tells a media thread.
-pub(crate) enum Command {
+pub(super) enum Command {
     /// Here is a call, whose first frame is due then.
     Adopt(Box<Connection>, Timestamp),
     /// Let every call end in peace.
@@ -32,7 +34,7 @@ pub(crate) enum Command {
 }
 
 /// A media thread's own state.
-pub(crate) struct MediaThread {
+pub(super) struct MediaThread {
     index: usize,
     shared: Arc<Shared>,
     commands: Receiver<Command>,
@@ -55,7 +57,7 @@ pub(crate) struct MediaThread {
 
 impl MediaThread {
     /// Prepares a thread for up to `max_calls` calls; [`run`](Self::run) is what the thread does.
-    pub(crate) fn new(
+    pub(super) fn new(
         index: usize,
         max_calls: usize,
         shared: Arc<Shared>,
@@ -86,7 +88,7 @@ impl MediaThread {
     }
 
     /// Carries calls until it is told to stop.
-    pub(crate) fn run(mut self, realtime_priority: bool) {
+    pub(super) fn run(mut self, realtime_priority: bool) {
         self.stats.priority = if realtime_priority { raise_this_thread() } else { Priority::Normal };
         // The system may round a sleep up by this much to save wake-ups; 50 µs unless told otherwise.
         let _ = nix::sys::prctl::set_timerslack(1_000);
@@ -175,8 +177,7 @@ impl MediaThread {
 
     fn adopt(&mut self, connection: Box<Connection>, first_due: Timestamp) {
         let slot = connection.slot;
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, slot as u64);
-        let watched = self.epoll.add(&connection.stream, event);
+        let watched = connection.link().watch(&self.epoll, slot as u64);
         self.due[slot] = first_due;
         let connection = self.connections[slot].insert(connection);
         self.calls += 1;
@@ -212,7 +213,8 @@ impl MediaThread {
         let Served { has_begun, wake, next } = served;
         let has_unsent = connection.has_unsent();
         if has_begun && let Some(agent) = connection.take_agent() {
-            let call = Call { key: connection.key, id: connection.id, peer: connection.peer, agent };
+            let Connection { key, id, peer, local, .. } = *connection;
+            let call = Call { key, id, peer, local, agent };
             self.wake_agents = true;
             // An agent that finds no room is dropped, which hangs up.
             if let Err(unsent) = self.shared.began.try_send(call) {
@@ -240,10 +242,7 @@ impl MediaThread {
         let Some(connection) = &self.connections[slot] else {
             return;
         };
-        let mut flags = EpollFlags::EPOLLIN;
-        flags.set(EpollFlags::EPOLLOUT, connection.has_unsent());
-        // Should it fail, the next frame's write finishes the message.
-        let _ = self.epoll.modify(&connection.stream, &mut EpollEvent::new(flags, slot as u64));
+        connection.link().watch_for_room(&self.epoll, slot as u64, connection.has_unsent());
     }
 
     fn bury_panicked(&mut self, slot: usize) {
@@ -259,7 +258,7 @@ impl MediaThread {
     fn bury(&mut self, slot: usize) {
         self.due[slot] = NEVER;
         if let Some(connection) = self.connections[slot].take() {
-            let _ = self.epoll.delete(&connection.stream);
+            connection.link().unwatch(&self.epoll);
             self.calls -= 1;
             // The channel has room for every call that there can be.
             let _ = self.ended.try_send(connection);
@@ -291,13 +290,15 @@ impl MediaThread {
 
     /// Borrows a connection together with what it needs from the thread.
     fn connection_and_desk(&mut self, slot: usize) -> (Option<&mut Connection>, Desk<'_>) {
+        let connection = self.connections.get_mut(slot).and_then(|connection| connection.as_deref_mut());
         let desk = Desk {
+            call: connection.as_ref().map(|connection| connection.id).unwrap_or_default(),
             scratch: &mut self.scratch,
             log: &self.shared.log,
             stats: &mut self.stats,
             idle_timeout: self.shared.idle_timeout,
         };
-        (self.connections.get_mut(slot).and_then(|connection| connection.as_deref_mut()), desk)
+        (connection, desk)
     }
 }
 

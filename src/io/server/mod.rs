@@ -1,0 +1,124 @@
+//! A server: threads that take calls in and carry them, whatever the transport.
+//!
+//! A door thread lets calls in, by the entrance of the transport; media threads carry them, each by a link of the
+//! transport. The program owns none of them: it waits for the [`Notifier`], takes new [`Call`]s and looks at those that
+//! have news. What a call's audio means is the agent's business, what its bytes mean the protocol's.
+
+mod call;
+pub(crate) mod config;
+mod connection;
+mod door;
+pub(crate) mod entrance;
+pub(crate) mod hall;
+pub(crate) mod link;
+mod listen;
+mod media;
+mod shared;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+pub use call::Call;
+pub use config::ServerConfig;
+pub use listen::Listen;
+
+use crate::io::log::LogRecord;
+use crate::io::notify::Notifier;
+use crate::io::stats::ServerStats;
+use crate::{Error, Result};
+use door::{Door, Request};
+use entrance::Entrance;
+use shared::Shared;
+
+/// A running server, of any transport.
+///
+/// All methods return at once. Dropping it ends all calls and waits for its threads: a few milliseconds, and up to a fifth of a
+/// second if there are peers that do not close after they were told that the call is over.
+pub struct Server {
+    shared: Arc<Shared>,
+    begun: Receiver<Call>,
+    requests: Sender<Request>,
+    local_addr: SocketAddr,
+    door: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts the threads of a server whose calls come in by `entrance`.
+    pub(crate) fn start(config: ServerConfig, entrance: Box<dyn Entrance>, notifier: Arc<Notifier>) -> Result<Self> {
+        let (began, begun) = bounded(config.max_calls);
+        let shared = Arc::new(Shared::new(&config, notifier, began)?);
+        let (requests, receiver) = bounded(MAX_REQUESTS);
+        let local_addr = entrance.local_addr();
+        let door = Door::open(config, Arc::clone(&shared), entrance, receiver)?;
+        let door = std::thread::Builder::new()
+            .name("talkpath-door".into())
+            .spawn(move || door.run())
+            .map_err(|error| Error::io("start the door thread", error))?;
+        Ok(Self { shared, begun, requests, local_addr, door: Some(door) })
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// The next call that began, if there is one.
+    ///
+    /// A call begins when its wire format is known: with its first audio, or 400 ms after it came in. One that nobody takes
+    /// waits here, up to as many as there may be calls; beyond that new ones end.
+    #[must_use]
+    pub fn accept(&self) -> Option<Call> {
+        self.begun.try_recv().ok()
+    }
+
+    /// Adds to `out` the keys of calls whose agent end has something new since this was last asked, each once.
+    ///
+    /// A key may be of a call that was not [accepted](Self::accept) yet, or that the program has let go of.
+    pub fn poll_ready(&self, out: &mut Vec<u64>) {
+        self.shared.take_ready(out);
+    }
+
+    /// The next log record, if there is one.
+    #[must_use]
+    pub fn poll_log(&self) -> Option<LogRecord> {
+        self.shared.log.poll()
+    }
+
+    /// Takes no more calls, and ends those there are: each as soon as what its agent has written is played, all that are
+    /// left when `grace` is over. Asked again, the earlier end holds.
+    pub fn stop(&self, grace: Duration) {
+        // More requests than the channel holds change nothing.
+        let _ = self.requests.try_send(Request::Stop { grace });
+        self.shared.door_bell.notify();
+    }
+
+    /// Whether a [`stop`](Self::stop) is complete: all calls have ended, all threads are done.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.shared.is_stopped.load(Ordering::Acquire)
+    }
+
+    /// The server's counters now.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.shared.counters.snapshot()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+        if let Some(door) = self.door.take() {
+            let _ = door.join();
+        }
+    }
+}
+
+/// How many requests wait for the door thread.
+const MAX_REQUESTS: usize = 64;
