@@ -51,6 +51,7 @@ __all__ = [
     "encode",
     "level",
     "resample",
+    "resolve_listen",
 ]
 
 _Encoding: TypeAlias = str  # slin, slin_be, ulaw, alaw, or a name that one of them goes by elsewhere
