@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Encoding;
+use super::{Encoding, opus};
 use crate::audio::frame::SampleRate;
 use crate::{Error, Result};
 
@@ -35,6 +35,12 @@ pub enum Codec {
     },
     /// G.722 at 64 kbit/s: 16 kHz, two samples a byte.
     G722,
+    /// Opus, made by [`Codec::opus`]: packets of any size.
+    #[non_exhaustive]
+    Opus {
+        /// The rate that samples are encoded at, or packets decoded to: packets do not tell, and fit any.
+        rate: SampleRate,
+    },
 }
 
 impl Codec {
@@ -49,15 +55,27 @@ impl Codec {
         Self::Plain { encoding: Encoding::Slin, rate }
     }
 
-    /// Finds a codec by the name of its encoding, as [`Encoding::from_name`] takes it, or by `g722` (also `G.722`).
+    /// Opus with samples at `rate`: 8, 12, 16, 24 or 48 kHz.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other name, and for G.722 at another rate than
-    /// 16 kHz.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for another rate.
+    pub fn opus(rate: SampleRate) -> Result<Self> {
+        opus::opus_rate(rate).map(|_| Self::Opus { rate })
+    }
+
+    /// Finds a codec by the name of its encoding, as [`Encoding::from_name`] takes it, or by `g722` (also `G.722`) or `opus`.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other name, for G.722 at another rate than
+    /// 16 kHz, and for Opus at one that [`Codec::opus`] refuses.
     pub fn from_name(name: &str, rate: SampleRate) -> Result<Self> {
+        if name.eq_ignore_ascii_case("opus") {
+            return Self::opus(rate);
+        }
         let plain: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
         if !plain.eq_ignore_ascii_case("g722") {
-            let unknown = |_| Error::invalid(format!("codec {name:?}, wanted one of slin, slin_be, ulaw, alaw, g722"));
+            let unknown =
+                |_| Error::invalid(format!("codec {name:?}, wanted one of slin, slin_be, ulaw, alaw, g722, opus"));
             return Ok(Self::Plain { encoding: Encoding::from_name(name).map_err(unknown)?, rate });
         }
         if rate != SampleRate::HZ_16000 {
@@ -66,37 +84,43 @@ impl Codec {
         Ok(Self::G722)
     }
 
-    /// How many samples `bytes` decode to.
+    /// How many samples `bytes` decode to; of Opus, by what the packet's header says.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if they end in the middle of a sample.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if they end in the middle of a sample, or are no Opus packet.
     pub fn samples_in(self, bytes: &[u8]) -> Result<usize> {
         match self {
             Self::Plain { encoding, .. } => encoding.samples_in(bytes),
             Self::G722 => Ok(bytes.len() * 2),
+            Self::Opus { rate } => opus::samples_in(bytes, rate),
         }
     }
 
-    /// How many bytes `samples` samples encode to; of G.722, half a byte is rounded down.
+    /// How many bytes `samples` samples encode to; of G.722, half a byte is rounded down, and of Opus, it is the room that a
+    /// packet may need, of which it mostly takes a twentieth.
     #[must_use]
     pub const fn bytes_for(self, samples: usize) -> usize {
         match self {
             Self::Plain { encoding, .. } => samples * encoding.bytes_per_sample(),
             Self::G722 => samples / 2,
+            Self::Opus { rate } => opus::max_packet_bytes(rate, samples),
         }
     }
 
-    /// How many samples a frame of `ptime` has, rounded down to what can be encoded.
+    /// How many samples a frame of `ptime` has, rounded down to what can be encoded: Opus has frames of 2.5, 5, 10, 20, 40 and
+    /// 60 ms.
     #[must_use]
     pub const fn samples_per_frame(self, ptime: Duration) -> usize {
         let samples = self.rate().samples_in(ptime);
         match self {
             Self::Plain { .. } => samples,
             Self::G722 => samples / 2 * 2,
+            Self::Opus { rate } => opus::frame_samples(rate, ptime),
         }
     }
 
-    /// How many bytes a frame of `ptime` takes on the wire: 160 for 20 ms of G.711 and of G.722.
+    /// How many bytes a frame of `ptime` takes on the wire: 160 for 20 ms of G.711 and of G.722, at most 1,276 for those of
+    /// Opus.
     #[must_use]
     pub const fn bytes_per_frame(self, ptime: Duration) -> usize {
         self.bytes_for(self.samples_per_frame(ptime))
@@ -108,7 +132,7 @@ impl Codec {
     pub const fn is_stateful(self) -> bool {
         match self {
             Self::Plain { .. } => false,
-            Self::G722 => true,
+            Self::G722 | Self::Opus { .. } => true,
         }
     }
 
@@ -116,29 +140,31 @@ impl Codec {
     #[must_use]
     pub const fn rate(self) -> SampleRate {
         match self {
-            Self::Plain { rate, .. } => rate,
+            Self::Plain { rate, .. } | Self::Opus { rate } => rate,
             Self::G722 => SampleRate::HZ_16000,
         }
     }
 
     /// The rate that RTP's timestamps count in.
     ///
-    /// It is [`rate`](Self::rate) but for G.722: an error in RFC 1890 gave that 8 kHz, and RFC 3551 (section 4.5.2) had
-    /// to keep it.
+    /// It is [`rate`](Self::rate) but for G.722, to which an error in RFC 1890 gave 8 kHz, which RFC 3551 (section 4.5.2) had
+    /// to keep, and for Opus, which counts in 48 kHz always (RFC 7587, section 4.1).
     #[must_use]
     pub const fn rtp_clock(self) -> SampleRate {
         match self {
             Self::Plain { rate, .. } => rate,
             Self::G722 => SampleRate::HZ_8000,
+            Self::Opus { .. } => SampleRate::HZ_48000,
         }
     }
 
-    /// The name in configuration and on the command line: `g722`, or the encoding's.
+    /// The name in configuration and on the command line: `g722`, `opus`, or the encoding's.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain { encoding, .. } => encoding.name(),
             Self::G722 => "g722",
+            Self::Opus { .. } => "opus",
         }
     }
 }

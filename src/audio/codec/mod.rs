@@ -15,6 +15,7 @@
 
 pub mod g711;
 pub mod g722;
+pub mod opus;
 pub mod slin;
 
 #[cfg(target_arch = "x86_64")]

@@ -1,38 +1,58 @@
-//! One direction of an audio stream, whatever its codec: stateless encodings and G.722 behind one API.
+//! One direction of an audio stream, whatever its codec: stateless encodings, G.722 and Opus behind one API.
 //!
 //! [`Encoder`] and [`Decoder`] are one end each of a stream of a [`Codec`] and hold what state it has. They know no
 //! packets: order, loss and packet time are the jitter buffer's and the transport's business.
 
 use super::g722::{G722Decoder, G722Encoder};
+use super::opus::{OpusDecoder, OpusEncoder, OpusOptions};
 use super::{Codec, Encoding};
 use crate::Result;
 use crate::audio::frame::SampleRate;
 
 /// Encodes one stream of audio.
-#[derive(Clone, Debug)]
-pub struct Encoder(State<G722Encoder>);
+#[derive(Debug)]
+pub struct Encoder(State<G722Encoder, OpusEncoder>);
 
 impl Encoder {
-    /// Makes the encoder of a new stream.
+    /// Makes the encoder of a new stream; of Opus, with the default [`OpusOptions`].
+    ///
+    /// # Panics
+    /// If there is no memory for it.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
         Self(match codec {
             Codec::Plain { encoding, rate } => State::Plain { encoding, rate },
             Codec::G722 => State::G722(G722Encoder::new()),
+            Codec::Opus { rate } => State::Opus(
+                OpusEncoder::new(rate, OpusOptions::default()).expect("a rate that Codec::opus has checked"),
+            ),
         })
+    }
+
+    /// Makes the encoder of a new stream of Opus with samples at `rate`.
+    ///
+    /// # Errors
+    /// As [`OpusEncoder::new`].
+    ///
+    /// # Panics
+    /// If there is no memory for it.
+    pub fn new_opus(rate: SampleRate, options: OpusOptions) -> Result<Self> {
+        Ok(Self(State::Opus(OpusEncoder::new(rate, options)?)))
     }
 
     /// Encodes the stream's next `samples` into `out` and returns how many bytes were written; never allocates.
     ///
-    /// What lies in `out` beyond them is left as it was.
+    /// What lies in `out` beyond them is left as it was, but for Opus, which uses all of the room that it asks for:
+    /// [`Codec::bytes_for`] them.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `out` has not the room, or G.722 is given an odd count
-    /// of samples; `out` and the state are then untouched.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `out` has not the room, G.722 is given an odd count
+    /// of samples, or Opus a count that is no frame; `out` and the state are then untouched.
     pub fn encode_into(&mut self, samples: &[i16], out: &mut [u8]) -> Result<usize> {
         match &mut self.0 {
             State::Plain { encoding, .. } => encoding.encode_into(samples, out),
             State::G722(encoder) => encoder.encode_into(samples, out),
+            State::Opus(encoder) => encoder.encode_into(samples, out),
         }
     }
 
@@ -40,26 +60,29 @@ impl Encoder {
     /// path.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if G.722 is given an odd count of samples; the state is then
-    /// untouched.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if G.722 is given an odd count of samples, or Opus a count that
+    /// is no frame; the state is then untouched.
     pub fn encode(&mut self, samples: &[i16]) -> Result<Vec<u8>> {
         match &mut self.0 {
             State::Plain { encoding, .. } => Ok(encoding.encode(samples)),
             State::G722(encoder) => encoder.encode(samples),
+            State::Opus(encoder) => encoder.encode(samples),
         }
     }
 
     /// Begins a new stream of the same codec.
     pub fn reset(&mut self) {
-        if let State::G722(encoder) = &mut self.0 {
-            encoder.reset();
+        match &mut self.0 {
+            State::Plain { .. } => {}
+            State::G722(encoder) => encoder.reset(),
+            State::Opus(encoder) => encoder.reset(),
         }
     }
 
     /// What it encodes to.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.0.codec()
+        self.0.codec(OpusEncoder::rate)
     }
 }
 
@@ -69,30 +92,36 @@ impl Encoder {
 /// [`recover_into`](Self::recover_into) find it in the packet that follows, or [`conceal_into`](Self::conceal_into)
 /// make something up; a codec that answers `None` to both leaves that to the caller, who then tells what he
 /// played by [`resync`](Self::resync). None of them allocates.
-#[derive(Clone, Debug)]
-pub struct Decoder(State<G722Decoder>);
+#[derive(Debug)]
+pub struct Decoder(State<G722Decoder, OpusDecoder>);
 
 impl Decoder {
     /// Makes the decoder of a new stream.
+    ///
+    /// # Panics
+    /// If there is no memory for it.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
         Self(match codec {
             Codec::Plain { encoding, rate } => State::Plain { encoding, rate },
             Codec::G722 => State::G722(G722Decoder::new()),
+            Codec::Opus { rate } => State::Opus(OpusDecoder::new(rate).expect("a rate that Codec::opus has checked")),
         })
     }
 
-    /// Decodes the stream's next `bytes` into `out` and returns how many samples were written; never allocates.
+    /// Decodes the stream's next `bytes`, of Opus one packet, into `out` and returns how many samples were written; never
+    /// allocates.
     ///
     /// What lies in `out` beyond them is left as it was.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `bytes` ends in the middle of a sample or `out` has not
-    /// the room; `out` and the state are then untouched.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `bytes` ends in the middle of a sample, is no Opus packet, or
+    /// `out` has not the room; `out` and the state are then untouched.
     pub fn decode_into(&mut self, bytes: &[u8], out: &mut [i16]) -> Result<usize> {
         match &mut self.0 {
             State::Plain { encoding, .. } => encoding.decode_into(bytes, out),
             State::G722(decoder) => decoder.decode_into(bytes, out),
+            State::Opus(decoder) => decoder.decode_into(bytes, out),
         }
     }
 
@@ -100,38 +129,35 @@ impl Decoder {
     /// path.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `bytes` ends in the middle of a sample.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `bytes` ends in the middle of a sample or is no Opus packet.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<Vec<i16>> {
         match &mut self.0 {
             State::Plain { encoding, .. } => encoding.decode(bytes),
             State::G722(decoder) => Ok(decoder.decode(bytes)),
+            State::Opus(decoder) => decoder.decode(bytes),
         }
     }
 
     /// Makes `samples` samples up for what was lost, by the codec's own concealment, into `out`; returns how many were
     /// written, or `None` if the codec has none (G.711, signed linear, G.722).
     ///
-    /// At most `out.len()` are written. What lies in `out` beyond them is left as it was.
+    /// At most `out.len()` are written, and of Opus whole steps of 2.5 ms. What lies in `out` beyond them is left as it was.
     pub fn conceal_into(&mut self, samples: usize, out: &mut [i16]) -> Option<usize> {
         match &mut self.0 {
-            State::Plain { .. } | State::G722(_) => {
-                let _ = (samples, out);
-                None
-            }
+            State::Plain { .. } | State::G722(_) => None,
+            State::Opus(decoder) => Some(decoder.conceal_into(samples, out)),
         }
     }
 
     /// Decodes what `next`, the packet after a lost one, holds of the lost one (in-band FEC), into `out`; returns how many
-    /// samples were written, or `None` if it holds nothing of it.
+    /// samples were written, or `None` if it holds nothing of it, or `out` has not the room.
     ///
-    /// `samples` is the length of what was lost. `next` itself is then to be decoded as usual. At most `out.len()` are
-    /// written. What lies in `out` beyond them is left as it was.
+    /// `samples` is the length of what was lost. `next` itself is then to be decoded as usual. What lies in `out` beyond them
+    /// is left as it was.
     pub fn recover_into(&mut self, next: &[u8], samples: usize, out: &mut [i16]) -> Option<usize> {
         match &mut self.0 {
-            State::Plain { .. } | State::G722(_) => {
-                let _ = (next, samples, out);
-                None
-            }
+            State::Plain { .. } | State::G722(_) => None,
+            State::Opus(decoder) => decoder.recover_into(next, samples, out),
         }
     }
 
@@ -147,8 +173,10 @@ impl Decoder {
 
     /// Begins a new stream of the same codec.
     pub fn reset(&mut self) {
-        if let State::G722(decoder) = &mut self.0 {
-            decoder.reset();
+        match &mut self.0 {
+            State::Plain { .. } => {}
+            State::G722(decoder) => decoder.reset(),
+            State::Opus(decoder) => decoder.reset(),
         }
     }
 
@@ -161,23 +189,25 @@ impl Decoder {
     /// What it decodes.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.0.codec()
+        self.0.codec(OpusDecoder::rate)
     }
 }
 
-/// What a stream keeps: nothing, or one end of G.722.
-#[derive(Clone, Debug)]
+/// What a stream keeps: nothing, or one end of G.722 or of Opus.
+#[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a stream makes one, and a box would cost an allocation a call")]
-enum State<T> {
+enum State<G722, Opus> {
     Plain { encoding: Encoding, rate: SampleRate },
-    G722(T),
+    G722(G722),
+    Opus(Opus),
 }
 
-impl<T> State<T> {
-    fn codec(&self) -> Codec {
-        match *self {
-            Self::Plain { encoding, rate } => Codec::Plain { encoding, rate },
+impl<G722, Opus> State<G722, Opus> {
+    fn codec(&self, opus_rate: impl Fn(&Opus) -> SampleRate) -> Codec {
+        match self {
+            &Self::Plain { encoding, rate } => Codec::Plain { encoding, rate },
             Self::G722(_) => Codec::G722,
+            Self::Opus(opus) => Codec::Opus { rate: opus_rate(opus) },
         }
     }
 }
