@@ -116,7 +116,7 @@ fn one_in_ten(packets: usize) -> Vec<bool> {
     let mut state = 7_u64;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % 10 == 0
+        (state >> 33).is_multiple_of(10)
     };
     std::iter::repeat_with(next).take(packets).collect()
 }
