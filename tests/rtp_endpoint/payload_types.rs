@@ -40,6 +40,9 @@ fn names_of_asterisk_and_of_sdp_say_the_same() {
         ("slin12", "L16/12000"),
         ("slin44", "L16/44100"),
         ("slin192", "l16/192000"),
+        ("opus", "opus/48000/2"),
+        ("opus48", "OPUS/48000"),
+        ("opus16", "opus16"),
         ("cn", "CN/8000"),
         ("telephone-event", "telephone-event/8000"),
     ] {
@@ -47,9 +50,21 @@ fn names_of_asterisk_and_of_sdp_say_the_same() {
         assert_eq!(format, sdp.parse().unwrap(), "{sdp}");
         assert_eq!(format.to_string().parse::<Format>().unwrap(), format, "{format}");
     }
-    for wrong in
-        ["", "slin7", "slin_be", "L16", "L16/8001", "G722/16000", "PCMU/8000/2", "gsm", "slin99999999", "L16/x"]
-    {
+    for wrong in [
+        "",
+        "slin7",
+        "slin_be",
+        "L16",
+        "L16/8001",
+        "G722/16000",
+        "PCMU/8000/2",
+        "gsm",
+        "slin99999999",
+        "L16/x",
+        "opus32",
+        "opus/16000",
+        "opusx",
+    ] {
         let error = wrong.parse::<Format>().unwrap_err();
         assert!(error.to_string().contains(&format!("{wrong:?}")), "{error}");
     }

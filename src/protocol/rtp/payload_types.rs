@@ -112,7 +112,7 @@ impl Default for PayloadTypes {
 }
 
 impl fmt::Display for Format {
-    /// Writes the name that [`from_str`](Format::from_str) reads: SDP's.
+    /// Writes the name that [`from_str`](Format::from_str) reads: SDP's, but for Opus at other rates than 48 kHz.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Audio(codec) => match codec {
@@ -120,6 +120,8 @@ impl fmt::Display for Format {
                 Codec::Plain { encoding: Encoding::Alaw, rate } => write!(f, "PCMA/{}", rate.hz()),
                 Codec::Plain { rate, .. } => write!(f, "L16/{}", rate.hz()),
                 Codec::G722 => f.write_str("G722/8000"),
+                Codec::Opus { rate: SampleRate::HZ_48000 } => f.write_str("opus/48000/2"),
+                Codec::Opus { rate } => write!(f, "opus{}", rate.hz() / 1_000),
             },
             Self::ComfortNoise => f.write_str("CN/8000"),
             Self::TelephoneEvent => f.write_str("telephone-event/8000"),
@@ -131,17 +133,25 @@ impl FromStr for Format {
     type Err = Error;
 
     /// Reads Asterisk's name of a format (`ulaw`, `alaw`, `g722`, `slin`, `slin12` to `slin192`) or SDP's (`PCMU/8000`,
-    /// `L16/16000`, `G722/8000`), `telephone-event` or `cn`, in either case of letters.
+    /// `L16/16000`, `G722/8000`, `opus/48000/2`), `telephone-event` or `cn`, in either case of letters. Opus is decoded to
+    /// 48 kHz, unless it is called `opus8`, `opus12`, `opus16` or `opus24`.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other name.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
-            let wanted = "ulaw, alaw, g722, slin, slin16 and the like, L16/16000 and the like, cn or telephone-event";
+            let wanted = "ulaw, alaw, g722, opus, slin16 and the like, L16/16000 and the like, cn or telephone-event";
             Error::invalid(format!("format {text:?}, wanted {wanted}"))
         };
         let lower = text.to_ascii_lowercase();
         let (name, clock) = lower.split_once('/').map_or((&*lower, None), |(name, clock)| (name, Some(clock)));
+        if let Some(khz) = lower.strip_prefix("opus") {
+            // Its clock and two channels are what SDP always says (RFC 7587, section 7).
+            let khz = if matches!(khz, "" | "/48000" | "/48000/2") { "48" } else { khz };
+            let hz = khz.parse::<u32>().map_err(|_| wrong())?.saturating_mul(1_000);
+            let codec = SampleRate::new(hz).and_then(Codec::opus).map_err(|_| wrong())?;
+            return Ok(Self::Audio(codec));
+        }
         // One channel may be said, and nothing more.
         let clock = clock.map(|clock| clock.strip_suffix("/1").unwrap_or(clock).parse::<u32>());
         let clock = clock.transpose().map_err(|_| wrong())?;
