@@ -1,4 +1,4 @@
-//! How does the jitter buffer sound, beside others, on the same packets? This program lets a harness ask it.
+//! How does the jitter buffer sound, beside others, on the same packets? `benches/jitter_peers` asks it here.
 //!
 //! It reads packets and ticks from standard input and answers frames, in virtual time, so that any trace can be played
 //! and any score computed by whoever runs it. Little endian throughout:
