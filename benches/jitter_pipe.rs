@@ -3,7 +3,7 @@
 //! It reads packets and ticks from standard input and answers frames, in virtual time, so that any trace can be played
 //! and any score computed by whoever runs it. Little endian throughout:
 //!
-//! - first `JBT1`, u32 rate in Hz, u32 samples a frame, u32 codec (0 mu-law, 1 16-bit linear);
+//! - first `JBT1`, u32 rate in Hz, u32 samples a frame, u32 codec (0 mu-law, 1 16-bit linear, 2 G.722);
 //! - `P`, f64 arrival in ms, u16 sequence, u32 timestamp, u16 length, the payload: a packet;
 //! - `G`, f64 now in ms: answered by a frame of 16-bit samples;
 //! - `E`: answered by u32 length and as many bytes of JSON, and the end.
@@ -11,7 +11,7 @@
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 
 use talkpath::Timestamp;
-use talkpath::audio::codec::g711::Kernel;
+use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Config, JitterBuffer, Packet};
 
@@ -21,10 +21,16 @@ fn main() -> io::Result<()> {
     let header: [u8; 16] = take(&mut input)?;
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let rate = SampleRate::new(word(4)).map_err(invalid)?;
-    let mut buffer = JitterBuffer::new(Config { rate, ..Config::default() }).map_err(invalid)?;
-    if &header[..4] != b"JBT1" || word(8) as usize != rate.frame_len() || word(12) > 1 {
-        return Err(invalid("header is not one of JBT1, 20 ms, codec 0 or 1"));
+    let codec = match word(12) {
+        0 => Codec::Plain { encoding: Encoding::Ulaw, rate },
+        1 => Codec::Plain { encoding: Encoding::Slin, rate },
+        2 => Codec::from_name("g722", rate).map_err(invalid)?,
+        other => return Err(invalid(format!("codec {other}, wanted 0, 1 or 2"))),
+    };
+    if &header[..4] != b"JBT1" || word(8) as usize != rate.frame_len() {
+        return Err(invalid("header is not one of JBT1 and 20 ms"));
     }
+    let mut buffer = JitterBuffer::new(Config { codec, ..Config::default() }).map_err(invalid)?;
     let mut frame = vec![0; rate.frame_len()];
     loop {
         match take::<1>(&mut input)? {
@@ -34,9 +40,8 @@ fn main() -> io::Result<()> {
                 let timestamp = u32::from_le_bytes(take(&mut input)?);
                 let mut payload = vec![0; usize::from(u16::from_le_bytes(take(&mut input)?))];
                 input.read_exact(&mut payload)?;
-                let samples = decode(&payload, word(12));
-                buffer
-                    .handle_packet(&Packet { ssrc: 1, sequence, timestamp, marker: false, samples: &samples }, arrival);
+                let packet = Packet { ssrc: 1, sequence, timestamp, marker: false, payload: &payload };
+                buffer.handle_packet(&packet, arrival);
             }
             [b'G'] => {
                 let now = time(&mut input)?;
@@ -72,15 +77,6 @@ fn take<const LEN: usize>(input: &mut impl Read) -> io::Result<[u8; LEN]> {
 
 fn time(input: &mut impl Read) -> io::Result<Timestamp> {
     Ok(Timestamp::from_micros((f64::from_le_bytes(take(input)?) * 1_000.0).round() as u64))
-}
-
-fn decode(payload: &[u8], codec: u32) -> Vec<i16> {
-    if codec == 1 {
-        return payload.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-    }
-    let mut samples = vec![0; payload.len()];
-    Kernel::detect().decode_ulaw(payload, &mut samples);
-    samples
 }
 
 fn invalid(error: impl ToString) -> io::Error {

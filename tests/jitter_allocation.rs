@@ -7,7 +7,11 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use talkpath::Timestamp;
+use talkpath::audio::codec::{Codec, Encoder};
 use talkpath::jitter::{Config, JitterBuffer, Packet, Playout};
+
+/// One that is decoded on arrival, and one that is decoded in the order of playing.
+const CODECS: [Codec; 2] = [Codec::PCMU, Codec::G722];
 
 struct Counting;
 
@@ -35,24 +39,30 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn loss_lateness_bursts_and_restarts_allocate_nothing() {
     let ms = Duration::from_millis;
-    for playout in
-        [Playout::Adaptive { min: ms(0), max: ms(200) }, Playout::Fixed(ms(60)), Playout::Asap { wait: ms(40) }]
-    {
-        let mut buffer = JitterBuffer::new(Config { playout, ..Config::default() }).unwrap();
-        let (mut frame, mut seed) = ([0; 160], 1_u32);
+    let playouts =
+        [Playout::Adaptive { min: ms(0), max: ms(200) }, Playout::Fixed(ms(60)), Playout::Asap { wait: ms(40) }];
+    for (playout, codec) in playouts.into_iter().flat_map(|playout| CODECS.map(|codec| (playout, codec))) {
+        let mut buffer = JitterBuffer::new(Config { codec, playout }).unwrap();
+        let mut encoder = Encoder::new(codec);
+        let rate = codec.rate();
+        let ticks = codec.rtp_clock().frame_len() as u32;
+        let (mut frame, mut payload, mut seed) = (vec![0; rate.frame_len()], vec![0; 2_000], 1_u32);
+        let mut samples = vec![0_i16; rate.frame_len()];
         let before = COUNT.with(Cell::get);
         let mut due = 0_u32;
-        for tick in 0..20_000_u32 {
+        for tick in 0..6_000_u32 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let now = Timestamp::from_millis(u64::from(tick) * 20);
             // Now and then the network stands still, and all comes at once; one packet in sixteen is lost.
             if tick % 400 < 370 {
                 while due <= tick {
-                    let samples: [i16; 160] =
-                        std::array::from_fn(|n| ((seed >> 16) as i16) / 8 + (n as i16 % 40 - 20) * (due % 50) as i16);
-                    let ssrc = due / 5_000;
-                    let packet =
-                        Packet { ssrc, sequence: due as u16, timestamp: due * 160, marker: false, samples: &samples };
+                    for (n, sample) in samples.iter_mut().enumerate() {
+                        *sample = ((seed >> 16) as i16) / 8 + (n as i16 % 40 - 20) * (due % 50) as i16;
+                    }
+                    let len = encoder.encode_into(&samples, &mut payload).unwrap();
+                    let ssrc = due / 1_500;
+                    let (sequence, timestamp, payload) = (due as u16, due * ticks, &payload[..len]);
+                    let packet = Packet { ssrc, sequence, timestamp, marker: false, payload };
                     if !(seed ^ due).is_multiple_of(16) {
                         buffer.handle_packet(&packet, now);
                     }
@@ -62,6 +72,6 @@ fn loss_lateness_bursts_and_restarts_allocate_nothing() {
             buffer.poll_frame(now, &mut frame);
             assert!(buffer.stats().packets <= u64::from(due));
         }
-        assert_eq!(COUNT.with(Cell::get), before, "{playout:?}");
+        assert_eq!(COUNT.with(Cell::get), before, "{playout:?} {codec}");
     }
 }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use crate::audio::frame::SampleRate;
+use crate::audio::codec::Codec;
 use crate::{Error, Result};
 
 /// How a jitter buffer trades delay for completeness.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The rate of the samples and of the timestamps.
-    ///
-    /// G.722 counts timestamps at 8 kHz though it has 16 (RFC 3551, section 4.5.2): the caller doubles them.
-    pub rate: SampleRate,
+    /// What the payloads are; frames are given out at its [`rate`](Codec::rate).
+    pub codec: Codec,
     /// When packets are played.
     pub playout: Playout,
 }
@@ -36,10 +34,10 @@ pub enum Playout {
 }
 
 impl Default for Config {
-    /// 8 kHz, adaptive between nothing and 400 ms.
+    /// G.711 mu-law, adaptive between nothing and 400 ms.
     fn default() -> Self {
         let playout = Playout::Adaptive { min: Duration::ZERO, max: Duration::from_millis(400) };
-        Self { rate: SampleRate::HZ_8000, playout }
+        Self { codec: Codec::PCMU, playout }
     }
 }
 

@@ -7,7 +7,7 @@ use super::quality::{self, BurstGap, Bursts};
 /// What a jitter buffer has seen and done; every counter since its start.
 ///
 /// Samples add up: received ones are played, removed, discarded, or still held; those given out are played, concealed,
-/// inserted or rested.
+/// inserted or rested. They count at the rate of the codec that they came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
     /// Packets with audio, late ones and duplicates included.
@@ -18,7 +18,9 @@ pub struct Stats {
     pub packets_late: u64,
     /// Packets whose sequence number had been there.
     pub packets_duplicate: u64,
-    /// How often the stream started anew: a new SSRC or a jump of the timestamp.
+    /// Payloads that could not be decoded.
+    pub packets_malformed: u64,
+    /// How often the stream started anew: a new SSRC, a jump of the timestamp, or another codec.
     pub restarts: u64,
     /// Samples received in all packets.
     pub samples_received: u64,
@@ -30,8 +32,10 @@ pub struct Stats {
     pub samples_discarded: u64,
     /// Received samples that wait.
     pub samples_held: u64,
-    /// Samples made up for lost or late ones.
+    /// Samples made up for lost or late ones, recovered ones among them.
     pub samples_concealed: u64,
+    /// Samples of lost packets that the packet after them held (in-band FEC).
+    pub samples_recovered: u64,
     /// Samples made up to gain delay.
     pub samples_inserted: u64,
     /// Samples of background or silence: before the stream, and where the sender paused.

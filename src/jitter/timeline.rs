@@ -1,10 +1,12 @@
 //! Unwraps the counters of an RTP stream, and notices when the stream starts anew.
 //!
 //! Sequence numbers wrap after 20 minutes, timestamps after six days, and both may start anywhere, or start again: a new
-//! SSRC, or a sender that was rebuilt behind the same one. A pause (timestamps go on as time does) is no restart, and
+//! SSRC, or a sender that was rebuilt behind the same one. Timestamps need not count samples: RTP's clock of G.722 and of
+//! Opus is not the rate that they are heard at. A pause (timestamps go on as time does) is no restart, and
 //! neither is a stalled network (both counters go on). What to do with the audio is the buffer's business.
 
 use super::Packet;
+use crate::audio::codec::Codec;
 
 /// Where a packet lies, on counters that never wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub(super) struct Place {
     pub(super) duplicate: bool,
 }
 
-/// The newest of a stream.
+/// The newest of a stream; its places count ticks of the clock of timestamps.
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     ssrc: u32,
@@ -40,25 +42,30 @@ pub(super) struct Timeline {
     newest: Option<Newest>,
     /// How many packets without audio took a sequence number.
     without_audio: i64,
-    second: i64,
+    /// Ticks a second, and samples.
+    clock_hz: i64,
+    rate_hz: i64,
 }
 
 impl Timeline {
-    pub(super) const fn new(rate_hz: u32) -> Self {
-        Self { newest: None, without_audio: 0, second: rate_hz as i64 }
+    /// Makes the counters of a stream of `codec`.
+    pub(super) const fn new(codec: Codec) -> Self {
+        let (clock_hz, rate_hz) = (codec.rtp_clock().hz() as i64, codec.rate().hz() as i64);
+        Self { newest: None, without_audio: 0, clock_hz, rate_hz }
     }
 
-    /// Places a packet of `len` samples; 0 for one without audio.
-    pub(super) fn place(&mut self, packet: &Packet<'_>, len: usize, arrival_us: i64) -> Place {
+    /// Places a packet of `samples`; 0 for one without audio.
+    pub(super) fn place(&mut self, packet: &Packet<'_>, samples: usize, arrival_us: i64) -> Place {
+        let len = samples as i64 * self.clock_hz / self.rate_hz;
         let Some(newest) = self.newest else {
             return self.begin(packet, len, arrival_us, i64::from(packet.timestamp), i64::from(packet.sequence), false);
         };
         let ahead = i64::from(packet.sequence.wrapping_sub(newest.sequence).cast_signed());
         let later = i64::from(packet.timestamp.wrapping_sub(newest.timestamp).cast_signed());
-        let elapsed = arrival_us.saturating_sub(newest.arrival_us).saturating_mul(self.second) / 1_000_000;
-        let by_sequence = ahead * (newest.end - newest.at).max(len as i64);
-        let jumped =
-            (later - by_sequence).abs() > self.second && later.saturating_sub(elapsed).saturating_abs() > self.second;
+        let elapsed = arrival_us.saturating_sub(newest.arrival_us).saturating_mul(self.clock_hz) / 1_000_000;
+        let by_sequence = ahead * (newest.end - newest.at).max(len);
+        let jumped = (later - by_sequence).abs() > self.clock_hz
+            && later.saturating_sub(elapsed).saturating_abs() > self.clock_hz;
         if packet.ssrc != newest.ssrc || jumped {
             // The new stream goes on where the old one ends, so that what is queued is still played.
             return self.begin(packet, len, arrival_us, newest.end, newest.unwrapped + 1, true);
@@ -74,7 +81,7 @@ impl Timeline {
         };
         let Packet { ssrc, sequence, timestamp, .. } = *packet;
         self.newest = Some(if ahead > 0 {
-            Newest { ssrc, sequence, timestamp, arrival_us, at, end: at + len as i64, unwrapped, seen }
+            Newest { ssrc, sequence, timestamp, arrival_us, at, end: at + len, unwrapped, seen }
         } else {
             Newest { seen, ..newest }
         });
@@ -84,20 +91,21 @@ impl Timeline {
     fn begin(
         &mut self,
         packet: &Packet<'_>,
-        len: usize,
+        len: i64,
         arrival_us: i64,
         at: i64,
         unwrapped: i64,
         restarted: bool,
     ) -> Place {
         let Packet { ssrc, sequence, timestamp, .. } = *packet;
-        let end = at + len as i64;
+        let end = at + len;
         self.newest = Some(Newest { ssrc, sequence, timestamp, arrival_us, at, end, unwrapped, seen: 1 });
         self.count(Place { at, sequence: unwrapped, restarted, duplicate: false }, len)
     }
 
-    /// Leaves packets without audio out of the sequence, so that they do not count as lost.
-    const fn count(&mut self, mut place: Place, len: usize) -> Place {
+    /// Leaves packets without audio out of the sequence, so that they do not count as lost; goes from ticks to samples.
+    const fn count(&mut self, mut place: Place, len: i64) -> Place {
+        place.at = (place.at * self.rate_hz).div_euclid(self.clock_hz);
         place.sequence -= self.without_audio;
         if len == 0 && !place.duplicate {
             self.without_audio += 1;

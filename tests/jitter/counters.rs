@@ -1,12 +1,10 @@
 //! RFC 3550's jitter.
 
-use talkpath::jitter::Config;
-
-use crate::harness::Line;
+use crate::harness::{Line, linear};
 
 #[test]
 fn jitter_is_the_smoothed_change_of_transit_time() {
-    let mut line = Line::new(Config::default());
+    let mut line = Line::new(linear());
     let mut expected = 0.0_f64;
     for n in 0..500_u64 {
         // Transit times alternate by 8 ms.

@@ -1,10 +1,25 @@
 //! A sender of a steady tone, and a buffer that is asked every 20 ms.
 
 use talkpath::Timestamp;
+use talkpath::audio::codec::{Codec, Encoder, Encoding};
+use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Arrival, Config, JitterBuffer, Packet, Played, Stats};
 
 /// 20 ms at 8 kHz.
 pub(crate) const FRAME: usize = 160;
+
+/// Linear samples at 8 kHz, so that what comes out can be compared with what went in; else the default.
+pub(crate) fn linear() -> Config {
+    Config { codec: LINEAR, ..Config::default() }
+}
+
+/// Signed linear at 8 kHz.
+pub(crate) const LINEAR: Codec = Codec::Plain { encoding: Encoding::Slin, rate: SampleRate::HZ_8000 };
+
+/// Samples as a payload of [`LINEAR`].
+pub(crate) fn payload(samples: &[i16]) -> Vec<u8> {
+    Encoder::new(LINEAR).encode(samples).unwrap()
+}
 
 /// A buffer at 8 kHz, and what it gave.
 pub(crate) struct Line {
@@ -26,7 +41,7 @@ impl Line {
             sequence: first.0.wrapping_add(n as u16),
             timestamp: first.1.wrapping_add((n * FRAME as u64) as u32),
             marker: n == 0,
-            samples: &samples,
+            payload: &payload(&samples),
         };
         self.buffer.handle_packet(&packet, Timestamp::from_micros(at_us))
     }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use talkpath::Timestamp;
+use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Arrival, Config, JitterBuffer, Packet, Played, Playout};
 
-use crate::harness::{FRAME, Line, assert_adds_up, tone};
+use crate::harness::{FRAME, Line, assert_adds_up, linear, payload, tone};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 fn config(playout: Playout) -> Config {
-    Config { playout, ..Config::default() }
+    Config { playout, ..linear() }
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn without_playout_clock_packets_come_out_at_once_and_a_gap_is_waited_for() {
             sequence: n,
             timestamp: u32::from(n) * 160,
             marker: false,
-            samples: &[n as i16 * 10; FRAME],
+            payload: &payload(&[n as i16 * 10; FRAME]),
         };
         buffer.handle_packet(&packet, Timestamp::from_millis(at))
     };
@@ -85,7 +86,9 @@ fn packets_of_every_length_are_played() {
     for rate in [8_000, 16_000, 48_000] {
         for packet_ms in [10, 20, 30, 40, 60] {
             let rate = SampleRate::new(rate).unwrap();
-            let mut buffer = JitterBuffer::new(Config { rate, ..Config::default() }).unwrap();
+            let mut buffer =
+                JitterBuffer::new(Config { codec: Codec::Plain { encoding: Encoding::Slin, rate }, ..linear() })
+                    .unwrap();
             let len = rate.hz() as usize / 1_000 * packet_ms;
             let mut frame = vec![0; rate.frame_len()];
             let (mut sent, mut heard) = (0_usize, Vec::new());
@@ -93,7 +96,7 @@ fn packets_of_every_length_are_played() {
                 while (sent + 1) * packet_ms <= tick * 20 {
                     let samples: Vec<i16> = (sent * len..(sent + 1) * len).map(|n| tone(n as u64)).collect();
                     let (sequence, timestamp) = (sent as u16, (sent * len) as u32);
-                    let packet = Packet { ssrc: 1, sequence, timestamp, marker: false, samples: &samples };
+                    let packet = Packet { ssrc: 1, sequence, timestamp, marker: false, payload: &payload(&samples) };
                     let arrival = Timestamp::from_millis(((sent + 1) * packet_ms) as u64);
                     buffer.handle_packet(&packet, arrival);
                     sent += 1;

@@ -1,8 +1,8 @@
 //! Order, duplicates, wrap-around, delay that changes, clocks that differ.
 
-use talkpath::jitter::{Arrival, Config, Played};
+use talkpath::jitter::{Arrival, Played};
 
-use crate::harness::{Line, assert_adds_up, largest_step, tone};
+use crate::harness::{Line, assert_adds_up, largest_step, linear, payload, tone};
 
 /// Packet `n` at its time after `delay` µs.
 fn steady(count: u64, delay: impl Fn(u64) -> u64) -> Vec<(u64, u64)> {
@@ -12,7 +12,7 @@ fn steady(count: u64, delay: impl Fn(u64) -> u64) -> Vec<(u64, u64)> {
 #[test]
 fn a_steady_stream_comes_out_as_it_went_in_at_every_start_of_the_counters() {
     for first in [(0, 0), (65_500, u32::MAX - 5_000), (32_767, 0x7fff_ffff), (9, 80)] {
-        let mut line = Line::new(Config::default());
+        let mut line = Line::new(linear());
         line.run(first, &steady(200, |_| 40_000), 45_000, 200);
         let want: Vec<i16> = (0..200 * 160).map(tone).collect();
         assert_eq!(line.heard, want, "{first:?}");
@@ -22,7 +22,7 @@ fn a_steady_stream_comes_out_as_it_went_in_at_every_start_of_the_counters() {
 
 #[test]
 fn packets_out_of_order_are_put_in_order_and_duplicates_are_dropped() {
-    let mut line = Line::new(Config::default());
+    let mut line = Line::new(linear());
     // Every pair is swapped, and every tenth comes again.
     let mut arrivals: Vec<_> = steady(400, |n| 40_000 + if n % 2 == 0 { 21_000 } else { 0 });
     arrivals.extend((0..40).map(|n| (n * 10, n * 200_000 + 62_000)));
@@ -37,7 +37,7 @@ fn packets_out_of_order_are_put_in_order_and_duplicates_are_dropped() {
 
 #[test]
 fn a_packet_that_comes_twice_says_so() {
-    let mut line = Line::new(Config::default());
+    let mut line = Line::new(linear());
     assert_eq!(line.send((5, 5), 0, 0), Arrival::Held);
     assert_eq!(line.send((5, 5), 1, 20_000), Arrival::Held);
     assert_eq!(line.send((5, 5), 0, 20_001), Arrival::Duplicate);
@@ -45,7 +45,7 @@ fn a_packet_that_comes_twice_says_so() {
 
 #[test]
 fn delay_grows_with_jitter_and_shrinks_again_when_it_is_over() {
-    let mut line = Line::new(Config::default());
+    let mut line = Line::new(linear());
     let jitter = |n: u64| if (250..1_000).contains(&n) { n * 7_919 % 60_000 } else { 0 };
     // What decides when the delay can change is the level: pauses of 200 ms each second.
     let mut arrivals = steady(3_000, jitter).into_iter().peekable();
@@ -60,7 +60,7 @@ fn delay_grows_with_jitter_and_shrinks_again_when_it_is_over() {
                 sequence: n as u16,
                 timestamp: (n * 160) as u32,
                 marker: false,
-                samples: &samples,
+                payload: &payload(&samples),
             };
             line.buffer.handle_packet(&packet, talkpath::Timestamp::from_micros(at));
         }
@@ -78,7 +78,7 @@ fn delay_grows_with_jitter_and_shrinks_again_when_it_is_over() {
 #[test]
 fn an_hour_with_clocks_200_ppm_apart_neither_gathers_delay_nor_clicks() {
     for (sign, ppm) in [(1, 200), (-1, 200)] {
-        let mut line = Line::new(Config::default());
+        let mut line = Line::new(linear());
         let ticks = 3_600 * 50;
         let (mut sent, mut longest) = (0_u64, 0);
         for tick in 0..ticks {
@@ -108,7 +108,7 @@ fn an_hour_with_clocks_200_ppm_apart_neither_gathers_delay_nor_clicks() {
 
 #[test]
 fn a_new_source_or_a_jump_of_the_timestamp_goes_on_where_the_old_stream_ended() {
-    let mut line = Line::new(Config::default());
+    let mut line = Line::new(linear());
     line.run((100, 1_000), &steady(100, |_| 0), 1_000, 100);
     for (n, first) in [(0, (40_000, 99_000_000)), (1, (40_100, 5)), (2, (7, 2_000_000_000))] {
         let start = (n + 1) * 2_000_000;

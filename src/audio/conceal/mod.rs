@@ -121,6 +121,17 @@ impl Concealer {
         }
     }
 
+    /// Writes what [`conceal`](Self::conceal) would, if nothing is known to follow, and stays where it is; up to 60 ms.
+    pub(crate) fn foresee(&mut self, out: &mut [i16]) {
+        let state = self.forward.state();
+        self.extend(out.len());
+        out.iter_mut().zip(&self.scratch.ahead).for_each(|(to, &from)| *to = round(from));
+        // At the start of a gap the continuation begins anew each time.
+        if self.concealed > 0 {
+            self.forward.restore(state);
+        }
+    }
+
     /// Fills `out` with comfort noise of RMS `level`, as when the sender pauses; 0 is silence.
     pub fn rest(&mut self, level: f32, out: &mut [i16]) {
         out.iter_mut().for_each(|sample| *sample = round(self.noise.next(level)));

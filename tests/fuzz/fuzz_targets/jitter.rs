@@ -1,6 +1,6 @@
 //! Feeds the jitter buffer any packets at any time: it must not panic, nor lose a sample without counting it.
 //!
-//! The first byte chooses the playout; every eight bytes after it are a packet, near the one before or anywhere, and the
+//! The first byte chooses the playout and the codec; every eight bytes after it are a packet, near the one before or anywhere, and the
 //! time until it comes.
 #![no_main]
 
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use talkpath::Timestamp;
+use talkpath::audio::codec::{Codec, Encoding};
+use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Config, JitterBuffer, Packet, Playout};
 
 fuzz_target!(|input: &[u8]| {
@@ -20,10 +22,14 @@ fuzz_target!(|input: &[u8]| {
         1 => Playout::Fixed(ms(choice)),
         _ => Playout::Asap { wait: ms(choice) },
     };
-    let mut buffer = JitterBuffer::new(Config { playout, ..Config::default() }).expect("the values are within limits");
+    let codec = match choice >> 6 {
+        0 => Codec::PCMU,
+        1 => Codec::Plain { encoding: Encoding::SlinBe, rate: SampleRate::HZ_8000 },
+        _ => Codec::G722,
+    };
+    let mut buffer = JitterBuffer::new(Config { codec, playout }).expect("the values are within limits");
     let (mut now_us, mut sequence, mut timestamp, mut given) = (0_u64, 0_u16, 0_u32, 0_u64);
-    let samples = [1_000_i16; 1_024];
-    let mut frame = [0_i16; 160];
+    let mut frame = vec![0_i16; codec.rate().frame_len()];
     for bytes in packets.chunks_exact(8) {
         let [kind, by, time, len, rest @ ..] = bytes else { continue };
         now_us += u64::from(*time) * 500;
@@ -36,14 +42,14 @@ fuzz_target!(|input: &[u8]| {
         }
         let (ssrc, marker) = (u32::from(kind >> 6), kind & 16 != 0);
         let now = Timestamp::from_micros(now_us);
-        let packet = Packet { ssrc, sequence, timestamp, marker, samples: &samples[..usize::from(*len) * 4] };
+        let packet = Packet { ssrc, sequence, timestamp, marker, payload: &input[..input.len().min(usize::from(*len) * 4)] };
         if kind & 32 == 0 {
             buffer.handle_packet(&packet, now);
         } else {
-            buffer.handle_comfort_noise(&Packet { samples: &[], ..packet }, *by, now);
+            buffer.handle_comfort_noise(&packet, *by, now);
         }
         while kind & 8 != 0 && buffer.poll_frame(now, &mut frame).is_some() {
-            given += 160;
+            given += frame.len() as u64;
             if choice % 3 != 2 {
                 break;
             }
