@@ -14,3 +14,4 @@ pub mod priority;
 pub mod server;
 mod socket;
 pub mod stats;
+mod tcp;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
@@ -17,28 +17,26 @@ use crate::io::server::ServerConfig;
 use crate::io::server::entrance;
 use crate::io::server::hall::{Guest, Hall};
 use crate::io::server::link::Link;
-use crate::io::socket;
+use crate::io::tcp::{ACCEPTS_AT_ONCE, Accepted, Leavers, Listener};
 use crate::protocol::audiosocket::{Decoder, ID_MESSAGE_LEN, Message};
 use crate::protocol::call_id::CallId;
 use crate::session::FarEnd;
-use crate::{Error, Result, Timestamp};
+use crate::{Result, Timestamp};
 
 /// The listening socket, and the connections that are no calls.
 pub(crate) struct Entrance {
-    listener: Option<TcpListener>,
-    address: SocketAddr,
+    listener: Listener,
     max_pending: usize,
     handshake_timeout: Duration,
-    /// Until when no connection is accepted, as the system had no descriptor left.
-    resting_until: Option<Timestamp>,
-    /// Connections that are no calls, oldest first.
+    /// Connections that are no calls yet, oldest first.
     visitors: BTreeMap<u64, Visitor>,
     /// How many of them have given no id.
     pending: usize,
-    next_visitor: u64,
+    leavers: Leavers,
+    next_token: u64,
 }
 
-/// A connection that is no call: not yet, or not any more.
+/// A connection that is no call yet.
 struct Visitor {
     stream: TcpStream,
     peer: SocketAddr,
@@ -51,66 +49,37 @@ enum Stage {
     Pending { decoder: Decoder, received: usize },
     /// A call with the same id has just ended, or will in a moment.
     AwaitingTurn(CallId, Decoder),
-    /// Told to go; what it still sends is read, as closing on unread data would reset the connection and lose our goodbye.
-    Leaving,
 }
 
 impl Entrance {
     /// Listens.
     pub(crate) fn bind(address: SocketAddr, config: &ServerConfig) -> Result<Self> {
-        let failed = |error| Error::io(format!("listen on {address}"), error);
-        let listener = socket::listen(address).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
-            listener: Some(listener),
-            address,
+            listener: Listener::bind(address, LISTENER)?,
             max_pending: config.max_pending,
             handshake_timeout: config.handshake_timeout,
-            resting_until: None,
             visitors: BTreeMap::new(),
             pending: 0,
-            next_visitor: FIRST_VISITOR,
+            leavers: Leavers::default(),
+            next_token: FIRST_VISITOR,
         })
     }
 
     fn accept(&mut self, hall: &mut Hall) {
         for _ in 0..ACCEPTS_AT_ONCE {
-            let Some(listener) = &self.listener else {
-                return;
-            };
-            match listener.accept() {
-                Ok((stream, peer)) => self.welcome(stream, peer, hall),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // The peer went away while it stood in the queue, or a signal came.
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
-                Err(error) => {
-                    self.rest(&error, hall);
-                    return;
-                }
+            match self.listener.accept(hall) {
+                Accepted::Connection(stream, peer) => self.welcome(stream, peer, hall),
+                Accepted::Nobody => return,
+                Accepted::Exhausted => return self.evict_oldest(hall),
             }
         }
     }
 
-    /// Stops accepting for a while: the system has no descriptor or memory left, and trying again at once would spin.
-    fn rest(&mut self, error: &std::io::Error, hall: &Hall) {
-        let event = LogEvent::AcceptFailed { os_error: error.raw_os_error().unwrap_or(0) };
-        hall.log(LogLevel::Error, None, event);
-        self.evict_oldest(hall);
-        if let Some(listener) = &self.listener {
-            let _ = hall.epoll().delete(listener);
-        }
-        self.resting_until = Some(Clock::now() + REST);
-    }
-
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, hall: &mut Hall) {
-        if socket::prepare(&stream).is_err() {
-            return;
-        }
         if self.pending >= self.max_pending {
             self.evict_oldest(hall);
         }
-        let key = self.next_visitor;
-        self.next_visitor += 1;
+        let key = self.next_token();
         if hall.epoll().add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, key)).is_err() {
             return;
         }
@@ -151,15 +120,6 @@ impl Entrance {
         let (decoder, received) = match &mut visitor.stage {
             Stage::Pending { decoder, received } => (decoder, received),
             Stage::AwaitingTurn(..) => return,
-            Stage::Leaving => {
-                let mut discarded = [0; 16_384];
-                match visitor.stream.read(&mut discarded) {
-                    Ok(n) if n > 0 => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    _ => drop(self.forget(key, hall)),
-                }
-                return;
-            }
         };
         // Not a byte more than the id: what follows is for the media thread to read.
         let mut bytes = [0; ID_MESSAGE_LEN];
@@ -182,9 +142,7 @@ impl Entrance {
         let Some(mut visitor) = self.forget(key, hall) else {
             return;
         };
-        let (Stage::Pending { decoder, .. } | Stage::AwaitingTurn(_, decoder)) = visitor.stage else {
-            return;
-        };
+        let (Stage::Pending { decoder, .. } | Stage::AwaitingTurn(_, decoder)) = visitor.stage;
         let peer = visitor.peer;
         if hall.carries(id) {
             // A dialplan that calls again with the same id can be faster than the end of its last call.
@@ -195,27 +153,23 @@ impl Entrance {
         }
         if !hall.has_room() {
             let limit = hall.config.max_calls;
-            return self.refuse(key, id, visitor.stream, peer, LogEvent::TooManyCalls { peer, limit }, hall);
+            return self.refuse(id, visitor.stream, LogEvent::TooManyCalls { peer, limit }, hall);
         }
         let link = Box::new(AudioSocketLink::new(visitor.stream, peer, decoder));
         // Should the hall not take it after all, closing it is all that is left.
-        let _ = hall.admit(Guest { id, peer, local: self.address, link, far_end: FarEnd::default() });
+        let _ = hall.admit(Guest { id, peer, local: self.listener.address(), link, far_end: FarEnd::default() });
     }
 
-    fn refuse(&mut self, key: u64, id: CallId, stream: TcpStream, peer: SocketAddr, event: LogEvent, hall: &Hall) {
+    fn refuse(&mut self, id: CallId, stream: TcpStream, event: LogEvent, hall: &Hall) {
         hall.refuse(id, event);
         let _ = (&stream).write(&HANGUP);
-        self.see_off(key, stream, peer, hall);
+        let token = self.next_token();
+        self.leavers.see_off(token, stream, hall);
     }
 
-    /// Closes a connection such that what was sent last still arrives.
-    fn see_off(&mut self, key: u64, stream: TcpStream, peer: SocketAddr, hall: &Hall) {
-        let is_open = stream.shutdown(Shutdown::Write).is_ok();
-        if is_open && hall.epoll().add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, key)).is_ok() {
-            let wait = if self.listener.is_some() { LEAVE_WAIT } else { LAST_LEAVE_WAIT };
-            let deadline = Clock::now() + wait;
-            self.visitors.insert(key, Visitor { stream, peer, stage: Stage::Leaving, deadline });
-        }
+    fn next_token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token - 1
     }
 
     fn let_next_in(&mut self, id: CallId, hall: &mut Hall) {
@@ -228,38 +182,32 @@ impl Entrance {
 
 impl entrance::Entrance for Entrance {
     fn open(&mut self, hall: &mut Hall) -> Result<()> {
-        let Some(listener) = &self.listener else { return Ok(()) };
-        let watched = hall.epoll().add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER));
-        watched.map_err(|errno| Error::io(format!("listen on {}", self.address), errno.into()))
+        self.listener.open(hall)
     }
 
     fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     fn attend(&mut self, token: u64, hall: &mut Hall) {
-        match token {
-            LISTENER => self.accept(hall),
-            visitor => self.attend_visitor(visitor, hall),
+        if token == LISTENER {
+            self.accept(hall);
+        } else if !self.leavers.attend(token, hall) {
+            self.attend_visitor(token, hall);
         }
     }
 
-    fn take_back(&mut self, id: CallId, peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall) {
-        let visitor = self.next_visitor;
-        self.next_visitor += 1;
+    fn take_back(&mut self, id: CallId, _peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall) {
         if let Ok(link) = link.into_any().downcast::<AudioSocketLink>() {
-            self.see_off(visitor, link.into_stream(), peer, hall);
+            let token = self.next_token();
+            self.leavers.see_off(token, link.into_stream(), hall);
         }
         self.let_next_in(id, hall);
     }
 
     fn keep_deadlines(&mut self, now: Timestamp, hall: &mut Hall) {
-        if self.resting_until.is_some_and(|until| now >= until) {
-            self.resting_until = None;
-            if let Some(listener) = &self.listener {
-                let _ = hall.epoll().add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER));
-            }
-        }
+        self.listener.keep_deadlines(now, hall);
+        self.leavers.keep_deadlines(now, hall);
         let overdue: Vec<u64> =
             self.visitors.iter().filter(|(_, visitor)| now >= visitor.deadline).map(|(&key, _)| key).collect();
         for key in overdue {
@@ -271,25 +219,23 @@ impl entrance::Entrance for Entrance {
                 Stage::Pending { .. } => self.reject(key, LogLevel::Warning, LogEvent::NoIdInTime { peer }, hall),
                 Stage::AwaitingTurn(id, _) => {
                     if let Some(visitor) = self.forget(key, hall) {
-                        self.refuse(key, id, visitor.stream, peer, LogEvent::DuplicateId { peer }, hall);
+                        self.refuse(id, visitor.stream, LogEvent::DuplicateId { peer }, hall);
                     }
                 }
-                Stage::Leaving => drop(self.forget(key, hall)),
             }
         }
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        self.visitors.values().map(|visitor| visitor.deadline).chain(self.resting_until).min()
+        let visitors = self.visitors.values().map(|visitor| visitor.deadline);
+        visitors.chain(self.leavers.next_deadline()).chain(self.listener.next_deadline()).min()
     }
 
     fn close(&mut self, _hall: &mut Hall) {
-        self.listener = None;
-        self.resting_until = None;
-        self.visitors.retain(|_, visitor| matches!(visitor.stage, Stage::Leaving));
+        self.listener.close();
+        self.visitors.clear();
         self.pending = 0;
-        let latest = Clock::now() + LAST_LEAVE_WAIT;
-        self.visitors.values_mut().for_each(|visitor| visitor.deadline = visitor.deadline.min(latest));
+        self.leavers.hurry();
     }
 
     fn pending(&self) -> usize {
@@ -297,19 +243,11 @@ impl entrance::Entrance for Entrance {
     }
 
     fn is_empty(&self) -> bool {
-        self.visitors.is_empty()
+        self.visitors.is_empty() && self.leavers.is_empty()
     }
 }
 
 const LISTENER: u64 = 0;
 const FIRST_VISITOR: u64 = 1;
-/// How many connections are accepted before those that are there are looked after again.
-const ACCEPTS_AT_ONCE: usize = 64;
-/// How long no connection is accepted once the system had no descriptor for one.
-const REST: Duration = Duration::from_millis(100);
 /// How long a call with the id of a running one waits for that to end.
 const TURN_WAIT: Duration = Duration::from_millis(250);
-/// How long a peer that was told to go may take to close.
-const LEAVE_WAIT: Duration = Duration::from_secs(1);
-/// The same while the server stops, and somebody waits for that.
-const LAST_LEAVE_WAIT: Duration = Duration::from_millis(200);
