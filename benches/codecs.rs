@@ -1,4 +1,4 @@
-//! How long do G.711 and a level take for one 20 ms frame (160 samples) and for one second (8,000), and G.722 for a frame?
+//! How long do G.711 and a level take for 20 ms (160 samples) and for a second (8,000), and G.722 and Opus for 20 ms?
 //!
 //! Beside our G.711 kernels: a look-up table in Rust, and the crate `audio-codec-algorithms`. `g711_spandsp.sh` and
 //! `g722_spandsp.sh` measure spandsp, where it is installed.
@@ -10,6 +10,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use talkpath::audio::codec::Encoding;
 use talkpath::audio::codec::g711::{Kernel, alaw_to_sample, sample_to_alaw, sample_to_ulaw, ulaw_to_sample};
 use talkpath::audio::codec::g722::{G722Decoder, G722Encoder};
+use talkpath::audio::codec::opus::{OpusDecoder, OpusEncoder, OpusOptions};
+use talkpath::audio::frame::SampleRate;
 use talkpath::audio::level::Level;
 
 const LENGTHS: [usize; 2] = [160, 8_000];
@@ -79,9 +81,7 @@ fn encode(c: &mut Criterion) {
 
 fn g722(c: &mut Criterion) {
     let mut group = c.benchmark_group("g722");
-    // A buzz of 110 Hz, whose frames go round for a second: neither silence nor noise.
-    let buzz = |i: usize| (1..60).map(|k| (0.0432 * (i * k) as f64).cos() / k as f64).sum::<f64>();
-    let samples: Vec<i16> = (0..16_000).map(|i| (4_000.0 * buzz(i)) as i16).collect();
+    let samples = buzz();
     let payload = G722Encoder::new().encode(&samples).expect("an even count");
     let (mut encoder, mut bytes) = (G722Encoder::new(), [0; 160]);
     let mut frames = samples.chunks_exact(320).cycle();
@@ -92,6 +92,39 @@ fn g722(c: &mut Criterion) {
     let mut frames = payload.chunks_exact(160).cycle();
     group.bench_function("decode 20 ms", |b| {
         b.iter(|| frames.next().map(|frame| decoder.decode_into(black_box(frame), black_box(&mut out))));
+    });
+}
+
+fn opus(c: &mut Criterion) {
+    let mut group = c.benchmark_group("opus");
+    let rate = SampleRate::HZ_16000;
+    let samples = buzz();
+    let mut encoder = OpusEncoder::new(rate, OpusOptions::default()).expect("the defaults are valid");
+    let packets: Vec<Vec<u8>> = samples.chunks(320).map(|frame| encoder.encode(frame).expect("20 ms")).collect();
+    let mut bytes = [0; 1_276];
+    let mut frames = samples.chunks_exact(320).cycle();
+    group.bench_function("encode 20 ms", |b| {
+        b.iter(|| frames.next().map(|frame| encoder.encode_into(black_box(frame), black_box(&mut bytes))));
+    });
+    let (mut decoder, mut out) = (OpusDecoder::new(rate).expect("a rate of Opus"), [0; 320]);
+    let mut next = packets.iter().cycle();
+    group.bench_function("decode 20 ms", |b| {
+        b.iter(|| next.next().map(|packet| decoder.decode_into(black_box(packet), black_box(&mut out))));
+    });
+    // As one packet in two were lost, so that no concealment has faded.
+    group.bench_function("conceal 20 ms, decode 20 ms", |b| {
+        b.iter(|| {
+            decoder.conceal_into(320, black_box(&mut out));
+            next.next().map(|packet| decoder.decode_into(black_box(packet), black_box(&mut out)))
+        });
+    });
+    group.bench_function("recover 20 ms, decode 20 ms", |b| {
+        b.iter(|| {
+            next.next().map(|packet| {
+                decoder.recover_into(black_box(packet), 320, black_box(&mut out)).expect("a copy");
+                decoder.decode_into(black_box(packet), black_box(&mut out))
+            })
+        });
     });
 }
 
@@ -108,6 +141,12 @@ fn map<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to = convert(*from));
 }
 
+/// A buzz of 110 Hz at 16 kHz, whose frames go round for a second: neither silence nor noise.
+fn buzz() -> Vec<i16> {
+    let buzz = |i: usize| (1..60).map(|k| (0.0432 * (i * k) as f64).cos() / k as f64).sum::<f64>();
+    (0..16_000).map(|i| (4_000.0 * buzz(i)) as i16).collect()
+}
+
 /// Samples over the whole range, which no branch predictor learns.
 fn noise(len: usize) -> Vec<i16> {
     let mut state = 1_u32;
@@ -119,5 +158,5 @@ fn noise(len: usize) -> Vec<i16> {
         .collect()
 }
 
-criterion_group!(benches, decode, encode, g722, level);
+criterion_group!(benches, decode, encode, g722, opus, level);
 criterion_main!(benches);

@@ -1,6 +1,8 @@
 """talkpath carries the voice path of a phone call: from the caller's mouth to a Python agent's ear and back."""
 
 from talkpath._talkpath import (
+    Decoder,
+    Encoder,
     Frame,
     Level,
     Resampler,
@@ -43,8 +45,10 @@ from talkpath.server import Handler, Options, Server, run, serve
 from talkpath.session import Events, Input, Session, Stats
 
 __all__ = [
+    "Decoder",
     "Drained",
     "Dtmf",
+    "Encoder",
     "Ended",
     "Event",
     "Events",

@@ -12,6 +12,8 @@ __version__: Final[str]
 __all__ = [
     "Call",
     "Caller",
+    "Decoder",
+    "Encoder",
     "Frame",
     "Level",
     "Network",
@@ -55,6 +57,7 @@ __all__ = [
 ]
 
 _Encoding: TypeAlias = str  # slin, slin_be, ulaw, alaw, or a name that one of them goes by elsewhere
+_Codec: TypeAlias = str  # an encoding, g722 or opus
 _Quality: TypeAlias = Literal["phone", "studio"]
 
 _Receipt: TypeAlias = tuple[int, Certainty, list[tuple[str, float, float, float]]]
@@ -175,6 +178,41 @@ class Network:
     def impair(self) -> str: ...
     @property
     def only_delays(self) -> bool: ...
+
+@final
+class Encoder:
+    def __new__(
+        cls,
+        codec: _Codec,
+        rate: int,
+        *,
+        bitrate: int | None = None,
+        fec: bool | None = None,
+        packet_loss: int | None = None,
+        complexity: int | None = None,
+        dtx: bool | None = None,
+    ) -> Encoder: ...
+    def encode(self, samples: Buffer) -> bytes: ...
+    def reset(self) -> None: ...
+    @property
+    def codec(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
+
+@final
+class Decoder:
+    def __new__(cls, codec: _Codec, rate: int) -> Decoder: ...
+    def decode(self, data: Buffer) -> bytes: ...
+    def conceal(self, samples: int) -> bytes | None: ...
+    def recover(self, packet: Buffer, samples: int) -> bytes | None: ...
+    def resync(self, concealed: Buffer) -> None: ...
+    def reset(self) -> None: ...
+    @property
+    def is_stateful(self) -> bool: ...
+    @property
+    def codec(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
 
 @final
 class Resampler:

@@ -8,6 +8,8 @@ mod buffer;
 mod call;
 mod caller;
 mod codec;
+mod decoder;
+mod encoder;
 mod error;
 mod frame;
 mod level;
@@ -30,6 +32,8 @@ use crate::{Error, Result};
 fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frame::Frame>()?;
+    module.add_class::<decoder::Decoder>()?;
+    module.add_class::<encoder::Encoder>()?;
     module.add_class::<resampler::Resampler>()?;
     module.add_class::<vad::Vad>()?;
     module.add_class::<vad::VadVerdict>()?;
