@@ -49,11 +49,13 @@ impl Decoder {
         self.make_up(py, samples, |decoder, out| decoder.conceal_into(out.len(), out))
     }
 
-    /// Decodes what `next`, the packet after a lost one of `samples` samples, holds of it (in-band FEC of Opus); None if it
-    /// holds nothing. Decode `next` itself afterwards.
-    fn recover<'py>(&self, next: &Bound<'py, PyAny>, samples: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let py = next.py();
-        with_bytes(next, |next, _| self.make_up(py, samples, |decoder, out| decoder.recover_into(next, out.len(), out)))
+    /// Decodes what `packet`, the one after a lost one of `samples` samples, holds of that (in-band FEC of Opus); None if it
+    /// holds nothing. Decode `packet` itself afterwards.
+    fn recover<'py>(&self, packet: &Bound<'py, PyAny>, samples: usize) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let py = packet.py();
+        with_bytes(packet, |packet, _| {
+            self.make_up(py, samples, |decoder, out| decoder.recover_into(packet, out.len(), out))
+        })
     }
 
     /// Tells the decoder what was played in the place of something lost: G.722 then goes on from there.
