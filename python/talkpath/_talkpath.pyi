@@ -15,6 +15,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "Frame",
+    "JitterBuffer",
     "Level",
     "Network",
     "Resampler",
@@ -60,6 +61,7 @@ _Encoding: TypeAlias = str  # slin, slin_be, ulaw, alaw, or a name that one of t
 _Codec: TypeAlias = str  # an encoding, g722 or opus
 _Quality: TypeAlias = Literal["phone", "studio"]
 
+_Played: TypeAlias = Literal["audio", "concealed", "inserted", "rest"]
 _Receipt: TypeAlias = tuple[int, Certainty, list[tuple[str, float, float, float]]]
 
 @final
@@ -155,6 +157,34 @@ class Frame:
     def __bytes__(self) -> builtins.bytes: ...
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class JitterBuffer:
+    def __new__(cls, codec: str, rate: int, *, playout: str = "adaptive") -> JitterBuffer: ...
+    def push(
+        self,
+        payload: Buffer,
+        *,
+        sequence: int,
+        timestamp: int,
+        arrival_ms: float,
+        marker: bool = False,
+        ssrc: int = 0,
+    ) -> Literal["held", "late", "duplicate", "malformed"]: ...
+    def push_comfort_noise(
+        self, level: int, *, sequence: int, timestamp: int, arrival_ms: float, ssrc: int = 0
+    ) -> None: ...
+    def poll(self, now_ms: float) -> tuple[bytes, _Played] | None: ...
+    def set_codec(self, codec: str, rate: int) -> None: ...
+    def stats(self) -> dict[str, Any]: ...
+    @property
+    def codec(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def clock_rate(self) -> int: ...
+    @property
+    def playout(self) -> str: ...
 
 @final
 class Level:

@@ -14,6 +14,7 @@ mod decode;
 mod delay;
 mod packet;
 mod playing;
+mod playout;
 mod quality;
 mod queue;
 mod stats;

@@ -12,6 +12,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod frame;
+mod jitter;
 mod level;
 mod network;
 mod resampler;
@@ -40,6 +41,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<level::Level>()?;
     module.add_class::<call::Call>()?;
     module.add_class::<caller::Caller>()?;
+    module.add_class::<jitter::JitterBuffer>()?;
     module.add_class::<network::Network>()?;
     module.add_class::<server::Server>()?;
     module.add_function(wrap_pyfunction!(server::resolve_listen, module)?)?;
