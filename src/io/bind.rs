@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::Result;
-use crate::io::audiosocket;
 use crate::io::notify::Notifier;
 use crate::io::server::entrance::Entrance;
 use crate::io::server::{Listen, Server, ServerConfig};
+use crate::io::{audiosocket, rtp};
 
 impl Server {
     /// Listens, and starts the threads; from here on calls are taken and hear silence until an agent speaks.
@@ -22,6 +22,7 @@ impl Server {
         config.validate()?;
         let entrance: Box<dyn Entrance> = match &config.listen {
             Listen::AudioSocket(address) => Box::new(audiosocket::Entrance::bind(*address, &config)?),
+            Listen::Rtp(range) => Box::new(rtp::Entrance::bind(*range, &config)?),
         };
         Self::start(config, entrance, notifier)
     }

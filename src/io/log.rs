@@ -123,6 +123,11 @@ pub enum LogEvent {
         /// Frames that were dropped whole.
         dropped: u64,
     },
+    /// The peer goes on from another address.
+    PeerMoved {
+        /// Which.
+        to: SocketAddr,
+    },
     /// The connection failed.
     ConnectionFailed {
         /// The system's error number.
@@ -191,6 +196,7 @@ impl fmt::Display for LogEvent {
             Self::PeerNotReading { dropped } => {
                 write!(f, "the peer does not read: {dropped} frames were dropped, and the call ends")
             }
+            Self::PeerMoved { to } => write!(f, "the peer goes on from {to}"),
             Self::ConnectionFailed { os_error } => write!(f, "the connection failed: {}", os(os_error)),
             Self::AcceptFailed { os_error } => write!(f, "cannot accept connections now: {}", os(os_error)),
             Self::NotAccepted => f.write_str("the program does not take new calls, so this one ends"),

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod log;
 pub mod notify;
 pub mod priority;
+mod rtp;
 pub mod server;
 mod socket;
 pub mod stats;

@@ -3,7 +3,7 @@
 //! Buffers are bounded on purpose: the system would let a peer that does not read pile up minutes of stale audio, and one
 //! that floods pile up megabytes.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use nix::sys::socket::{
 
 /// Listens without blocking; sockets accepted from it inherit the buffers' sizes.
 pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let fd = open(address)?;
+    let fd = open(address, SockType::Stream)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     setsockopt(&fd, sockopt::RcvBuf, &BUFFER_LEN)?;
     setsockopt(&fd, sockopt::SndBuf, &BUFFER_LEN)?;
@@ -32,9 +32,31 @@ pub(crate) fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Opens a socket for datagrams of audio: non-blocking, and marked such that networks that look at it let them go first.
+pub(crate) fn bind_udp(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let fd = open(address, SockType::Datagram)?;
+    setsockopt(&fd, sockopt::RcvBuf, &BUFFER_LEN)?;
+    // A system that refuses the mark carries calls all the same.
+    let _ = match address {
+        SocketAddr::V4(_) => setsockopt(&fd, sockopt::Ipv4Tos, &EXPEDITED),
+        SocketAddr::V6(_) => setsockopt(&fd, sockopt::Ipv6TClass, &EXPEDITED),
+    };
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    Ok(UdpSocket::from(fd))
+}
+
+/// Has the system report, in the socket's queue of errors, that a host refuses what was sent to it.
+pub(crate) fn report_refusals(socket: &UdpSocket) -> std::io::Result<()> {
+    match socket.local_addr()? {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true)?,
+    }
+    Ok(())
+}
+
 /// Starts to connect without blocking; the socket is writable once it has connected or failed.
 pub(crate) fn start_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let fd = open(address)?;
+    let fd = open(address, SockType::Stream)?;
     match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
         Ok(()) | Err(Errno::EINPROGRESS) => {}
         Err(errno) => return Err(errno.into()),
@@ -55,13 +77,15 @@ pub(crate) fn raise_descriptor_limit(wanted: usize) {
     }
 }
 
-fn open(address: SocketAddr) -> nix::Result<OwnedFd> {
+fn open(address: SocketAddr, kind: SockType) -> nix::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    socket(family, kind, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
 /// The system doubles it: over a second of 8 kHz audio in small packets.
 const BUFFER_LEN: usize = 65_536;
+/// DSCP 46, expedited forwarding (RFC 3246): what telephony marks its audio with.
+const EXPEDITED: i32 = 46 << 2;
 const BACKLOG: i32 = 1_024;
 /// How long what was sent may stay unacknowledged.
 const GONE_AFTER_MS: u32 = 10_000;

@@ -19,6 +19,14 @@ impl CallId {
         Self(bytes)
     }
 
+    /// Makes a UUID of version 4 (RFC 9562, section 5.4) from 16 random bytes.
+    #[must_use]
+    pub const fn from_random(mut bytes: [u8; 16]) -> Self {
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Self(bytes)
+    }
+
     /// The 16 bytes, in network order.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

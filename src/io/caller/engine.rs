@@ -226,9 +226,7 @@ impl Engine {
         for (byte, number) in bytes[12..].iter_mut().zip((index as u32).to_be_bytes()) {
             *byte ^= number;
         }
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        CallId::from_bytes(bytes)
+        CallId::from_random(bytes)
     }
 }
 

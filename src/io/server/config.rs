@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::io::server::listen::Listen;
 use crate::protocol::audiosocket::Kind;
+use crate::protocol::rtp::{Format, PayloadTypes};
 use crate::session;
 use crate::{Error, Result};
 
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 pub struct ServerConfig {
     /// Where to listen, and on which transport.
     pub listen: Listen,
+    /// What the numbers of payload types stand for, over RTP.
+    pub payload_types: PayloadTypes,
     /// How each call's session works.
     pub session: session::Config,
     /// How many calls there may be at once; the next is refused with a hangup. 1 to 65,536.
@@ -38,6 +41,7 @@ impl Default for ServerConfig {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             listen: Listen::default(),
+            payload_types: PayloadTypes::default(),
             session: session::Config::default(),
             max_calls: 2_000,
             max_pending: 512,
@@ -60,6 +64,11 @@ impl ServerConfig {
             && Kind::Audio(rate).to_byte().is_none()
         {
             return Err(Error::invalid(format!("output rate of {rate}, wanted one that AudioSocket has a kind for")));
+        }
+        if let (Listen::Rtp(_), Some(codec)) = (&self.listen, self.session.codec)
+            && self.payload_types.number_of(Format::Audio(codec)).is_none()
+        {
+            return Err(Error::invalid(format!("codec {codec}, wanted one that has a payload type")));
         }
         within("max_calls", self.max_calls, 1, 65_536)?;
         within("max_pending", self.max_pending, 1, 65_536)?;

@@ -104,8 +104,8 @@ impl Connection {
         loop {
             match self.session.poll_output(now) {
                 Output::Started => served.has_begun = true,
-                Output::Transmit { codec, payload, due, .. } => {
-                    let outcome = self.link.transmit(&Frame { codec, payload }, desk, now);
+                Output::Transmit { codec, payload, due, begins, .. } => {
+                    let outcome = self.link.transmit(&Frame { codec, payload, due, begins }, desk, now);
                     now = Clock::now();
                     match outcome {
                         Ok(true) => {

@@ -62,6 +62,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) codec: Codec,
     /// Exactly one packet time.
     pub(crate) payload: &'a [u8],
+    /// When it was due.
+    pub(crate) due: Timestamp,
+    /// Whether the agent begins to speak with it.
+    pub(crate) begins: bool,
 }
 
 /// What a media thread lends to the connection that it serves.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind::InvalidInput;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
 use crate::{Error, Result};
 
@@ -15,6 +15,29 @@ use crate::{Error, Result};
 pub enum Listen {
     /// `audiosocket://HOST:PORT`: Asterisk's AudioSocket over TCP. Port 0 is any free one.
     AudioSocket(SocketAddr),
+    /// `rtp://HOST:FIRST-LAST`: RTP over UDP, a call on each even port and its reports on the odd one above it. Of a single
+    /// port, `rtp://HOST:PORT`, the one above is taken, too; port 0 is any free pair.
+    Rtp(PortRange),
+}
+
+/// Ports of one host, each for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The host.
+    pub host: IpAddr,
+    /// The first port.
+    pub first: u16,
+    /// The last port, which is not below the first.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// The ports on which there can be a call, in their order: never none.
+    pub fn calls(self) -> impl Iterator<Item = u16> {
+        let Self { first, last, .. } = self;
+        let is_even = move |port: &u16| first == last || port.is_multiple_of(2) && *port < last;
+        (first..=last).filter(is_even)
+    }
 }
 
 impl Default for Listen {
@@ -41,6 +64,18 @@ impl Listen {
                 }
                 Ok(Self::AudioSocket(look_up(url, address)?))
             }
+            "rtp" => {
+                let (address, range) = rest.rsplit_once(':').ok_or_else(|| unwanted(url))?;
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let port = |text: &str| text.parse::<u16>().map_err(|_| unwanted(url));
+                let host = look_up(url, &format!("{address}:0"))?.ip();
+                let range = PortRange { host, first: port(first)?, last: port(last)? };
+                let is_sound = range.first == range.last && range.first < u16::MAX || range.first > 0;
+                if !is_sound || range.calls().next().is_none() {
+                    return Err(Error::invalid(format!("ports of {url:?}, wanted an even one and the one above it")));
+                }
+                Ok(Self::Rtp(range))
+            }
             _ => Err(unwanted(url)),
         }
     }
@@ -49,6 +84,7 @@ impl Listen {
     pub(crate) const fn log_target(&self) -> &'static str {
         match self {
             Self::AudioSocket(_) => "talkpath.audiosocket",
+            Self::Rtp(_) => "talkpath.rtp",
         }
     }
 }
@@ -57,6 +93,10 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AudioSocket(address) => write!(f, "audiosocket://{address}"),
+            Self::Rtp(PortRange { host, first, last }) => {
+                write!(f, "rtp://{}", SocketAddr::new(*host, *first))?;
+                if first < last { write!(f, "-{last}") } else { Ok(()) }
+            }
         }
     }
 }
@@ -70,7 +110,7 @@ fn look_up(url: &str, address: &str) -> Result<SocketAddr> {
 }
 
 fn unwanted(url: &str) -> Error {
-    Error::invalid(format!("listen address {url:?}, wanted audiosocket://HOST:PORT"))
+    Error::invalid(format!("listen address {url:?}, wanted audiosocket://HOST:PORT or rtp://HOST:FIRST-LAST"))
 }
 
 #[cfg(test)]
@@ -85,6 +125,29 @@ mod tests {
         }
         let v6 = Listen::resolve("audiosocket://[::1]:9000").unwrap();
         assert_eq!(v6.to_string(), "audiosocket://[::1]:9000");
+    }
+
+    #[test]
+    fn a_range_of_ports_has_a_call_on_each_even_one() {
+        for (url, ports) in [
+            ("rtp://127.0.0.1:18080-18085", vec![18_080, 18_082, 18_084]),
+            ("rtp://127.0.0.1:18081-18084", vec![18_082]),
+            ("rtp://[::1]:18081", vec![18_081]),
+            ("rtp://127.0.0.1:0", vec![0]),
+        ] {
+            let Listen::Rtp(range) = Listen::resolve(url).unwrap() else { panic!("{url}") };
+            assert_eq!(range.calls().collect::<Vec<_>>(), ports, "{url}");
+            assert_eq!(Listen::Rtp(range).to_string(), url);
+        }
+        for url in
+            ["rtp://127.0.0.1", "rtp://127.0.0.1:9-8", "rtp://127.0.0.1:1-x", "rtp://127.0.0.1:65535", "rtp://x y:1-4"]
+        {
+            let error = Listen::resolve(url).unwrap_err().to_string();
+            assert!(error.contains(&format!("{url:?}")) && error.contains("wanted"), "{error}");
+        }
+        for url in ["rtp://127.0.0.1:8081-8082", "rtp://127.0.0.1:0-9"] {
+            assert!(Listen::resolve(url).is_err(), "{url}");
+        }
     }
 
     #[test]

@@ -185,6 +185,8 @@ impl MediaThread {
             connection.stop(Clock::now());
             self.due[slot] = Timestamp::ZERO;
         }
+        // What came before the call was carried waits to be heard.
+        self.read(slot);
     }
 
     fn read(&mut self, slot: usize) -> bool {

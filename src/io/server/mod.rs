@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 pub use call::Call;
 pub use config::ServerConfig;
-pub use listen::Listen;
+pub use listen::{Listen, PortRange};
 
 use crate::io::log::LogRecord;
 use crate::io::notify::Notifier;

@@ -188,7 +188,7 @@ impl Endpoint {
             self.stats.malformed += 1;
             return Received::Dropped;
         };
-        let Some(heard) = self.remote_ssrc() else {
+        let Some(heard) = self.source.as_ref().map(|source| source.ssrc) else {
             self.stats.unknown += 1;
             return Received::Dropped;
         };
@@ -313,10 +313,10 @@ impl Endpoint {
         self.stream.ssrc
     }
 
-    /// The far end's id, once it has proved itself.
+    /// The far end's id, once it has proved itself; after its goodbye, the one that it had.
     #[must_use]
     pub fn remote_ssrc(&self) -> Option<u32> {
-        self.source.as_ref().map(|source| source.ssrc)
+        self.source.as_ref().map(|source| source.ssrc).or(self.left.map(|(left, _)| left))
     }
 
     /// Whether the far end has said goodbye and not come back.

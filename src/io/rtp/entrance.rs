@@ -1,0 +1,197 @@
+//! The free ports of a range: whoever proves on one of them that he sends RTP has a call there.
+//!
+//! All ports are open from the start, so that a port which somebody else has taken shows at once, and no call waits for a
+//! socket. When a call is over its port is free again, but what the far end still sends to it begins no other.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+
+use super::link::RtpLink;
+use super::ports::Ports;
+use crate::io::clock::Clock;
+use crate::io::log::{LogEvent, LogLevel};
+use crate::io::server::entrance;
+use crate::io::server::hall::{Guest, Hall};
+use crate::io::server::link::Link;
+use crate::io::server::{PortRange, ServerConfig};
+use crate::protocol::call_id::CallId;
+use crate::protocol::rtp::{Endpoint, Format, PayloadTypes, Probation, Proved};
+use crate::session::FarEnd;
+use crate::{Error, Result, Timestamp};
+
+/// The ports of a range.
+pub(crate) struct Entrance {
+    places: Vec<Place>,
+    types: Arc<PayloadTypes>,
+    ptime: Duration,
+    random: File,
+    buffer: Box<[u8]>,
+    is_closed: bool,
+}
+
+/// One port, for one call at a time.
+struct Place {
+    local: SocketAddr,
+    /// Its sockets, while no call has them.
+    free: Option<Ports>,
+    probation: Probation,
+}
+
+impl Entrance {
+    /// Opens every port of the range.
+    pub(crate) fn bind(range: PortRange, config: &ServerConfig) -> Result<Self> {
+        let mut places = Vec::new();
+        for port in range.calls() {
+            let failed = |error| Error::io(format!("open the ports {port} and {} of {}", port + 1, range.host), error);
+            let ports = Ports::bind(range.host, port).map_err(failed)?;
+            places.push(Place { local: ports.local, free: Some(ports), probation: Probation::default() });
+        }
+        Ok(Self {
+            places,
+            types: Arc::new(config.payload_types.clone()),
+            ptime: config.session.ptime,
+            random: File::open("/dev/urandom").map_err(|error| Error::io("open /dev/urandom", error))?,
+            buffer: vec![0; MAX_DATAGRAM_LEN].into_boxed_slice(),
+            is_closed: false,
+        })
+    }
+
+    fn watch(ports: &Ports, place: usize, hall: &Hall) -> nix::Result<()> {
+        let event = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        hall.epoll().add(&ports.rtp, event(place as u64 * 2))?;
+        hall.epoll().add(&ports.rtcp, event(place as u64 * 2 + 1))
+    }
+
+    fn unwatch(ports: &Ports, hall: &Hall) {
+        let _ = hall.epoll().delete(&ports.rtp);
+        let _ = hall.epoll().delete(&ports.rtcp);
+    }
+
+    /// Makes a call of a source that has proved itself.
+    fn admit(&mut self, place: usize, proved: Proved, hall: &mut Hall) {
+        let Proved { from, early } = proved;
+        let now = Clock::now();
+        let Some(ports) = self.places[place].free.take() else { return };
+        Self::unwatch(&ports, hall);
+        if !hall.has_room() {
+            let event = LogEvent::TooManyCalls { peer: from, limit: hall.config.max_calls };
+            hall.refuse(CallId::default(), event);
+            return self.free(place, ports, hall);
+        }
+        let mut random = [0; 24];
+        if let Err(error) = self.random.read_exact(&mut random) {
+            let os_error = error.raw_os_error().unwrap_or(0);
+            hall.log(LogLevel::Error, None, LogEvent::ConnectionFailed { os_error });
+            return self.free(place, ports, hall);
+        }
+        let (id, seed) = random.split_at(16);
+        let id = CallId::from_random(id.try_into().unwrap_or_default());
+        let seed = u64::from_ne_bytes(seed.try_into().unwrap_or_default());
+        let local = ports.local;
+        let endpoint = Endpoint::new(Arc::clone(&self.types), self.ptime, from, seed, now);
+        let link = Box::new(RtpLink::new(ports, place, endpoint, early.into()));
+        let takes_dtmf = self.types.number_of(Format::TelephoneEvent).is_some();
+        let far_end = FarEnd { acks: false, takes_dtmf };
+        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end }) {
+            self.take_link(link, hall);
+        }
+    }
+
+    /// Takes the sockets of a call that is over, or never was one.
+    fn take_link(&mut self, link: Box<dyn Link>, hall: &mut Hall) {
+        let Ok(link) = link.into_any().downcast::<RtpLink>() else { return };
+        let (ports, place, remote, ssrc) = link.into_parts();
+        if let Some(ssrc) = ssrc {
+            self.places[place].probation.shun(remote, ssrc, Clock::now());
+        }
+        self.free(place, ports, hall);
+    }
+
+    /// Has a port watched again.
+    fn free(&mut self, place: usize, ports: Ports, hall: &Hall) {
+        if self.is_closed {
+            return;
+        }
+        while ports.take_refusal().is_some() {}
+        if let Err(errno) = Self::watch(&ports, place, hall) {
+            hall.log(LogLevel::Error, None, LogEvent::AcceptFailed { os_error: errno as i32 });
+        }
+        self.places[place].free = Some(ports);
+    }
+}
+
+impl entrance::Entrance for Entrance {
+    fn open(&mut self, hall: &mut Hall) -> Result<()> {
+        for (place, Place { local, free, .. }) in self.places.iter().enumerate() {
+            if let Some(ports) = free {
+                Self::watch(ports, place, hall).map_err(|errno| Error::io(format!("watch {local}"), errno.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.places[0].local
+    }
+
+    fn attend(&mut self, token: u64, hall: &mut Hall) {
+        let place = token as usize / 2;
+        let Some(Place { free: Some(ports), probation, .. }) = self.places.get_mut(place) else { return };
+        if token % 2 == 1 {
+            // Nobody is heard who could be believed; the next call must not find old reports.
+            while ports.rtcp.recv(&mut self.buffer).is_ok() {}
+            return;
+        }
+        let mut proved = None;
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            match ports.rtp.recv_from(&mut self.buffer) {
+                Ok((len, from)) => {
+                    proved = probation.handle_datagram(&self.types, &self.buffer[..len], from, Clock::now());
+                    if proved.is_some() {
+                        break;
+                    }
+                }
+                Err(_) if ports.take_refusal().is_some() => {}
+                Err(_) => break,
+            }
+        }
+        if let Some(proved) = proved {
+            self.admit(place, proved, hall);
+        }
+    }
+
+    fn take_back(&mut self, _id: CallId, _peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall) {
+        self.take_link(link, hall);
+    }
+
+    fn keep_deadlines(&mut self, _now: Timestamp, _hall: &mut Hall) {}
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn close(&mut self, hall: &mut Hall) {
+        self.is_closed = true;
+        for ports in self.places.iter_mut().filter_map(|place| place.free.take()) {
+            Self::unwatch(&ports, hall);
+        }
+    }
+
+    fn pending(&self) -> usize {
+        0
+    }
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+}
+
+/// How many datagrams are read before other ports have their turn.
+const DATAGRAMS_AT_ONCE: usize = 16;
+/// As long as UDP can be.
+const MAX_DATAGRAM_LEN: usize = 65_536;

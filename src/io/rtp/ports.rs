@@ -1,0 +1,60 @@
+//! The two sockets of one call: an even port for RTP, and the one above it for RTCP.
+
+use std::io::{Error, ErrorKind, IoSliceMut, Result};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
+
+use crate::io::socket;
+
+/// A pair of sockets.
+pub(super) struct Ports {
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
+    /// Where RTP comes in.
+    pub(super) local: SocketAddr,
+}
+
+impl Ports {
+    /// Opens the pair whose lower port is `port`; any that is free, if that is 0.
+    pub(super) fn bind(host: IpAddr, port: u16) -> Result<Self> {
+        if port != 0 {
+            return Self::bind_exactly(host, port);
+        }
+        // The system gives single ports, of which half are odd, and some have a neighbour that is taken.
+        for _ in 0..TRIES {
+            let port = socket::bind_udp(SocketAddr::new(host, 0))?.local_addr()?.port() & !1;
+            match Self::bind_exactly(host, port) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                done => return done,
+            }
+        }
+        Err(Error::from(ErrorKind::AddrInUse))
+    }
+
+    fn bind_exactly(host: IpAddr, port: u16) -> Result<Self> {
+        let above = port.checked_add(1).ok_or(ErrorKind::InvalidInput)?;
+        let rtp = socket::bind_udp(SocketAddr::new(host, port))?;
+        socket::report_refusals(&rtp)?;
+        let rtcp = socket::bind_udp(SocketAddr::new(host, above))?;
+        let local = rtp.local_addr()?;
+        Ok(Self { rtp, rtcp, local })
+    }
+
+    /// Takes the next refusal that the network has reported for what the RTP socket has sent, and returns to whom that
+    /// was; nothing if there is none.
+    pub(super) fn take_refusal(&self) -> Option<SocketAddr> {
+        // Of the datagram that was refused not even the first byte matters.
+        let mut content = [0; 1];
+        let mut content = [IoSliceMut::new(&mut content)];
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<SockaddrStorage>(self.rtp.as_raw_fd(), &mut content, None, flags).ok()?;
+        let to = message.address?;
+        let v4 = to.as_sockaddr_in().map(|to| SocketAddr::from((to.ip(), to.port())));
+        v4.or_else(|| to.as_sockaddr_in6().map(|to| SocketAddr::from((to.ip(), to.port()))))
+    }
+}
+
+/// How often a free pair is looked for.
+const TRIES: usize = 64;

@@ -1,0 +1,10 @@
+//! The RTP server over loopback: real sockets and threads, real time, one behaviour a file.
+//!
+//! Nothing here sleeps: a test waits for the thing itself, and gives up after [`harness::LIMIT`].
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod calls;
+mod ends;
+mod harness;
+mod hostile;
+mod stop;
