@@ -14,6 +14,7 @@ fn the_default_is_what_asterisk_22_sends() {
         (13, "cn"),
         (19, "cn"),
         (101, "telephone-event"),
+        (107, "opus24"),
         (118, "slin16"),
         (122, "slin12"),
         (123, "slin24"),
@@ -24,9 +25,10 @@ fn the_default_is_what_asterisk_22_sends() {
     ] {
         assert_eq!(types.format(number), Some(name.parse().unwrap()), "{number}");
     }
-    assert_eq!(types.iter().count(), 15);
+    assert_eq!(types.iter().count(), 16);
     assert_eq!(types.number_of("slin".parse().unwrap()), Some(10));
     assert_eq!(types.number_of(Format::ComfortNoise), Some(13));
+    assert_eq!(types.number_of("opus".parse().unwrap()), Some(107), "the rate is nothing of the wire's");
     assert_eq!(types.format(200), None);
 }
 

@@ -65,6 +65,9 @@ impl ServerConfig {
         {
             return Err(Error::invalid(format!("output rate of {rate}, wanted one that AudioSocket has a kind for")));
         }
+        if let Listen::Rtp(range) = self.listen {
+            range.validate()?;
+        }
         if let (Listen::Rtp(_), Some(codec)) = (&self.listen, self.session.codec)
             && self.payload_types.number_of(Format::Audio(codec)).is_none()
         {

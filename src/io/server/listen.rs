@@ -32,7 +32,21 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// The ports on which there can be a call, in their order: never none.
+    /// Checks that there can be a call.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the last port is below the first, no even port has the
+    /// one above it in the range, or a range begins with port 0; of a single port, if there is none above it.
+    pub fn validate(self) -> Result<()> {
+        let Self { first, last, .. } = self;
+        let is_sound = if first == last { first < u16::MAX } else { first > 0 && self.calls().next().is_some() };
+        if is_sound {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("ports {first} to {last}, wanted an even one and the one above it")))
+    }
+
+    /// The ports on which there can be a call, in their order.
     pub fn calls(self) -> impl Iterator<Item = u16> {
         let Self { first, last, .. } = self;
         let is_even = move |port: &u16| first == last || port.is_multiple_of(2) && *port < last;
@@ -70,10 +84,7 @@ impl Listen {
                 let port = |text: &str| text.parse::<u16>().map_err(|_| unwanted(url));
                 let host = look_up(url, &format!("{address}:0"))?.ip();
                 let range = PortRange { host, first: port(first)?, last: port(last)? };
-                let is_sound = range.first == range.last && range.first < u16::MAX || range.first > 0;
-                if !is_sound || range.calls().next().is_none() {
-                    return Err(Error::invalid(format!("ports of {url:?}, wanted an even one and the one above it")));
-                }
+                range.validate()?;
                 Ok(Self::Rtp(range))
             }
             _ => Err(unwanted(url)),
@@ -139,14 +150,13 @@ mod tests {
             assert_eq!(range.calls().collect::<Vec<_>>(), ports, "{url}");
             assert_eq!(Listen::Rtp(range).to_string(), url);
         }
-        for url in
-            ["rtp://127.0.0.1", "rtp://127.0.0.1:9-8", "rtp://127.0.0.1:1-x", "rtp://127.0.0.1:65535", "rtp://x y:1-4"]
-        {
+        for url in ["rtp://127.0.0.1", "rtp://127.0.0.1:1-x", "rtp://x y:2-5"] {
             let error = Listen::resolve(url).unwrap_err().to_string();
             assert!(error.contains(&format!("{url:?}")) && error.contains("wanted"), "{error}");
         }
-        for url in ["rtp://127.0.0.1:8081-8082", "rtp://127.0.0.1:0-9"] {
-            assert!(Listen::resolve(url).is_err(), "{url}");
+        for ports in ["9-8", "65535", "8081-8082", "0-9"] {
+            let error = Listen::resolve(&format!("rtp://127.0.0.1:{ports}")).unwrap_err().to_string();
+            assert!(error.contains("wanted an even one"), "{error}");
         }
     }
 

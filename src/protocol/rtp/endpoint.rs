@@ -240,7 +240,10 @@ impl Endpoint {
         due: Timestamp,
         out: &mut [u8],
     ) -> Result<usize> {
-        let as_heard = self.heard.filter(|(heard, _)| *heard == codec).map(|(_, number)| number);
+        let as_heard = self
+            .heard
+            .filter(|(heard, _)| Format::Audio(*heard).is_sent_as(Format::Audio(codec)))
+            .map(|(_, number)| number);
         let Some(audio) = as_heard.or_else(|| self.types.number_of(Format::Audio(codec))) else {
             return Err(Error::invalid(format!("{codec} over rtp, wanted a codec with a payload type")));
         };

@@ -21,6 +21,13 @@ pub enum Format {
     TelephoneEvent,
 }
 
+impl Format {
+    /// Whether the far end cannot tell the two apart: the rate to which Opus is decoded is each side's own choice.
+    pub(super) fn is_sent_as(self, other: Self) -> bool {
+        matches!((self, other), (Self::Audio(Codec::Opus { .. }), Self::Audio(Codec::Opus { .. }))) || self == other
+    }
+}
+
 /// The meanings of payload types, for one side of a call or both.
 ///
 /// ```
@@ -81,10 +88,10 @@ impl PayloadTypes {
         self.formats.get(usize::from(number)).copied().flatten()
     }
 
-    /// The number that stands for a format; the lowest, where there are several.
+    /// The number that stands for a format; the lowest, where there are several. Opus is the same at every rate.
     #[must_use]
     pub fn number_of(&self, format: Format) -> Option<u8> {
-        self.iter().find(|&(_, known)| known == format).map(|(number, _)| number)
+        self.iter().find(|(_, known)| known.is_sent_as(format)).map(|(number, _)| number)
     }
 
     /// All numbers that stand for something, in their order.
@@ -95,7 +102,8 @@ impl PayloadTypes {
 
 impl Default for PayloadTypes {
     /// Asterisk 22's numbers: the static ones, but 10 is signed linear at 8 kHz; 19 is comfort noise, too, 101
-    /// telephone events, 118 signed linear at 16 kHz, and 122 to 127 at 12, 24, 32, 44.1, 48 and 96 kHz.
+    /// telephone events, 107 Opus, 118 signed linear at 16 kHz, and 122 to 127 at 12, 24, 32, 44.1, 48 and 96 kHz. Opus is
+    /// decoded to 24 kHz, all that speech synthesis has.
     ///
     /// Its 96, 192 kHz, is left out: to everybody else that is the first number to agree upon.
     fn default() -> Self {
@@ -103,6 +111,7 @@ impl Default for PayloadTypes {
         types.formats[10] = Some(linear(8_000));
         types.formats[19] = Some(Format::ComfortNoise);
         types.formats[101] = Some(Format::TelephoneEvent);
+        types.formats[107] = Codec::opus(SampleRate::HZ_24000).ok().map(Format::Audio);
         types.formats[118] = Some(linear(16_000));
         for (number, hz) in (122..).zip([12_000, 24_000, 32_000, 44_100, 48_000, 96_000]) {
             types.formats[number] = Some(linear(hz));
