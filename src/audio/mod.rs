@@ -6,6 +6,7 @@ pub mod audioop;
 mod bridge;
 pub mod codec;
 pub mod conceal;
+pub mod dtmf;
 pub mod frame;
 pub mod level;
 mod pitch;
