@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::{PTIME, SampleRate};
+use crate::jitter::{self, Playout};
 use crate::{Error, Result};
 
 /// How one session buffers, paces, listens and lets itself be interrupted.
@@ -19,6 +20,8 @@ pub struct Config {
     /// The rate in which the session answers in signed linear, if `codec` says nothing; `None`: the rate in which the peer
     /// sends.
     pub output_rate: Option<SampleRate>,
+    /// When packets of a network are played; audio of an ordered transport is heard at once.
+    pub playout: Playout,
     /// How much agent audio is gathered before playout starts, at first; it is learned from there on.
     pub prebuffer: Duration,
     /// The most that underruns may raise the prebuffer to.
@@ -69,6 +72,7 @@ impl Default for Config {
             ptime: PTIME,
             codec: None,
             output_rate: None,
+            playout: jitter::Config::default().playout,
             prebuffer: Duration::from_millis(60),
             prebuffer_max: Duration::from_millis(400),
             input_buffer: Duration::from_secs(5),
@@ -121,6 +125,7 @@ impl Config {
         if ![10, 20, 30, 40, 50, 60].map(Duration::from_millis).contains(&self.ptime) {
             return Err(Error::invalid(format!("ptime of {:?}, wanted 10 to 60 ms in steps of 10", self.ptime)));
         }
+        jitter::Config { codec: self.expected_codec(), playout: self.playout }.validate()?;
         within("prebuffer", self.prebuffer, Duration::ZERO, self.prebuffer_max)?;
         within("prebuffer_max", self.prebuffer_max, self.prebuffer, Duration::from_secs(5))?;
         within("input_buffer", self.input_buffer, Duration::from_millis(100), Duration::from_secs(600))?;

@@ -1,51 +1,38 @@
-//! From the wire to the agent: decode, measure, detect speech, and leave the samples in a ring.
+//! From the wire to the listener: decode in order, or through a jitter buffer, and bring to one rate.
 //!
-//! Whatever length a message has (the last of a prompt is short), it is taken in pieces of at most 20 ms, at once and
-//! without waiting to fill a frame. When the agent does not read, the newest audio is dropped and counted: the ring's
-//! oldest cannot be taken back from its reader.
+//! A transport that keeps order hands over audio of any length (the last message of a prompt is short): it is heard at
+//! once, in pieces of at most 20 ms, without waiting to fill a frame. Packets of a network that keeps neither order nor
+//! time go through a jitter buffer, which gives one frame of 20 ms a tick; the ticks lie on the session's own grid of
+//! deadlines and do not depend on its packet time. What is concealed is heard like the rest, so that positions follow the
+//! caller's own time; the silence before the first packet is not.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use ringbuf::traits::{Observer, Producer, Split};
-use ringbuf::{HeapProd, HeapRb};
 
 use super::NoticeWriter;
 use super::barge_in::Heard;
-use super::config::{Config, VadConfig};
-use super::event::Notice;
-use super::rings::{FrameHead, InboundRings};
+use super::config::Config;
+use super::listener::Listener;
+use super::rings::InboundRings;
 use super::shared::Shared;
 use super::stats::add64;
+use crate::Timestamp;
 use crate::audio::codec::{Codec, Decoder};
-use crate::audio::frame::SampleRate;
-use crate::audio::level::Level;
+use crate::audio::frame::PTIME;
 use crate::audio::resample::Resampler;
-use crate::audio::vad::{Edge, PhoneVad, SpeechGate, Vad, Verdict};
+use crate::jitter::{self, JitterBuffer, Packet, Played, Playout};
 
 /// The inbound half of a session's media end.
 pub(super) struct Inbound {
     shared: Arc<Shared>,
-    heads: HeapProd<FrameHead>,
-    samples: HeapProd<i16>,
-    rate: SampleRate,
+    listener: Listener,
     decoder: Decoder,
-    /// Samples heard so far.
-    position: u64,
-    lost: u64,
-    ear: Option<Ear>,
-    piece: Vec<i16>,
-    /// Audio as decoded, before it is brought to `rate`, if it must be.
+    /// Audio as decoded, before it is brought to the call's rate, if it must be.
     adapter: Option<Adapter>,
-}
-
-/// A detector, at the rate that it wants.
-struct Ear {
-    vad: Box<dyn Vad>,
-    gate: SpeechGate,
-    feed: Option<Resampler>,
-    buffer: Vec<i16>,
+    playout: Playout,
+    /// `None` until a packet comes, which an ordered transport has none of.
+    packets: Option<Box<Packets>>,
+    piece: Vec<i16>,
 }
 
 /// For a peer that changes its rate in the middle of a call.
@@ -54,32 +41,38 @@ struct Adapter {
     buffer: Vec<i16>,
 }
 
+/// Packets on their way through the jitter buffer.
+struct Packets {
+    buffer: JitterBuffer,
+    codec: Codec,
+    /// One frame, and what brings it to the call's rate.
+    frame: Vec<i16>,
+    resampler: Option<Resampler>,
+    /// When the next frame is due.
+    due: Timestamp,
+    /// Whether anything has been heard.
+    has_begun: bool,
+}
+
 impl Inbound {
     pub(super) fn new(shared: Arc<Shared>, config: &Config) -> (Self, InboundRings) {
         let codec = shared.format.input;
-        let rate = codec.rate();
-        let capacity = rate.samples_in(config.input_buffer).max(1);
-        let (samples, samples_end) = HeapRb::new(capacity).split();
-        // Pieces are 20 ms but for short messages: twice as many heads leave room for those.
-        let pieces = (config.input_buffer.as_millis() / 10) as usize + 1;
-        let (heads, heads_end) = HeapRb::new(pieces).split();
+        let (listener, rings) = Listener::new(Arc::clone(&shared), config);
         let inbound = Self {
             shared,
-            heads,
-            samples,
-            rate,
+            listener,
             decoder: Decoder::new(codec),
-            position: 0,
-            lost: 0,
-            ear: config.vad.enabled.then(|| Ear::new(rate, &config.vad)).flatten(),
-            piece: vec![0; rate.samples_in(PIECE)],
             adapter: None,
+            playout: config.playout,
+            packets: None,
+            // A rate that 20 ms do not divide gives a sample more now and then.
+            piece: vec![0; codec.rate().samples_in(PTIME) + 1],
         };
-        (inbound, InboundRings { heads: heads_end, samples: samples_end })
+        (inbound, rings)
     }
 
-    /// Takes one message of the wire; `on_piece` gets what was heard, piece by piece.
-    pub(super) fn handle(
+    /// Takes one message of an ordered transport; `on_piece` gets what was heard, piece by piece.
+    pub(super) fn handle_audio(
         &mut self,
         codec: Codec,
         payload: &[u8],
@@ -90,113 +83,136 @@ impl Inbound {
         if codec != self.decoder.codec() {
             self.change_to(codec);
         }
-        let (mut piece, mut adapter) = (std::mem::take(&mut self.piece), self.adapter.take());
-        let room = adapter.as_ref().map_or(piece.len(), |adapter| adapter.buffer.len());
+        let Self { listener, decoder, adapter, piece, .. } = self;
+        let room = adapter.as_ref().map_or(piece.len() - 1, |adapter| adapter.buffer.len());
         let width = if let Codec::Plain { encoding, .. } = codec { encoding.bytes_per_sample() } else { 1 };
         let whole = payload.len() - payload.len() % width;
         for part in payload[..whole].chunks(codec.bytes_for(room).max(1)) {
-            let n = match &mut adapter {
-                None => self.decoder.decode_into(part, &mut piece).unwrap_or(0),
+            let n = match adapter {
+                None => decoder.decode_into(part, piece).unwrap_or(0),
                 Some(Adapter { resampler, buffer }) => {
-                    let n = self.decoder.decode_into(part, buffer).unwrap_or(0);
-                    resampler.process_into(&buffer[..n], &mut piece).unwrap_or(0)
+                    let n = decoder.decode_into(part, buffer).unwrap_or(0);
+                    resampler.process_into(&buffer[..n], piece).unwrap_or(0)
                 }
             };
-            on_piece(self.hear(&piece[..n], notices));
+            on_piece(listener.hear(&piece[..n], notices));
         }
-        (self.piece, self.adapter) = (piece, adapter);
+    }
+
+    /// Takes a packet that came at `now`; `tick` is a deadline that frames are to be given out at, until told otherwise.
+    pub(super) fn handle_packet(&mut self, codec: Codec, packet: &Packet<'_>, now: Timestamp, tick: Timestamp) {
+        add64(&self.shared.counters.frames_received, 1);
+        let rate = self.listener.rate();
+        let packets = match &mut self.packets {
+            Some(packets) => packets,
+            None => {
+                let Ok(packets) = Packets::new(codec, self.playout, tick) else { return };
+                self.packets.insert(Box::new(packets))
+            }
+        };
+        if codec != packets.codec {
+            packets.change_to(codec);
+        }
+        if packets.resampler.is_none() && codec.rate() != rate {
+            packets.resampler = Some(Resampler::new(codec.rate(), rate));
+        }
+        packets.buffer.handle_packet(packet, now);
+    }
+
+    /// Takes a comfort noise packet that came at `now`; there is nothing to rest from before the first audio.
+    pub(super) fn handle_comfort_noise(&mut self, packet: &Packet<'_>, level: u8, now: Timestamp) {
+        if let Some(packets) = &mut self.packets {
+            packets.buffer.handle_comfort_noise(packet, level, now);
+        }
+    }
+
+    /// When the next frame is due out of the jitter buffer, if there is one.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.packets.as_ref().map(|packets| packets.due)
+    }
+
+    /// Hears what is due at `now`: a frame for each tick that has passed, or with [`Playout::Asap`] whatever is ready.
+    /// Says whether that was anything.
+    pub(super) fn listen(
+        &mut self,
+        now: Timestamp,
+        notices: &mut NoticeWriter,
+        mut on_piece: impl FnMut(Heard),
+    ) -> bool {
+        let Self { listener, piece, playout, packets: Some(packets), .. } = self else { return false };
+        let mut has_heard = false;
+        let mut hear = |frame: &[i16], resampler: &mut Option<Resampler>| {
+            has_heard = true;
+            let piece = match resampler {
+                None => frame,
+                Some(resampler) => {
+                    let n = resampler.process_into(frame, piece).unwrap_or(0);
+                    &piece[..n]
+                }
+            };
+            on_piece(listener.hear(piece, notices));
+        };
+        if let Playout::Asap { .. } = playout {
+            while packets.poll(now) {
+                hear(&packets.frame, &mut packets.resampler);
+            }
+        }
+        // What a driver that was away for long has missed is left to the buffer to catch up.
+        let missed = now.since(packets.due).as_micros() / PTIME.as_micros();
+        if missed > u128::from(super::CATCH_UP) {
+            packets.due = packets.due + PTIME * missed as u32;
+        }
+        while packets.due <= now {
+            let due = packets.due;
+            packets.due = due + PTIME;
+            if packets.poll(due) {
+                hear(&packets.frame, &mut packets.resampler);
+            }
+        }
+        has_heard
     }
 
     /// How much was heard.
     pub(super) fn position(&self) -> Duration {
-        self.rate.duration_of(self.position)
+        self.listener.position()
     }
 
-    /// Measures one piece, and leaves it for the agent.
-    fn hear(&mut self, samples: &[i16], notices: &mut NoticeWriter) -> Heard {
-        let level_dbfs = Level::measure(samples).rms_dbfs();
-        let duration = self.rate.duration_of(samples.len() as u64);
-        let begins = self.position();
-        self.position += samples.len() as u64;
-        let ends = self.position();
-        let mut onset_ago_us = 0;
-        let mut verdict = Verdict::default();
-        let mut speech = false;
-        if let Some(ear) = &mut self.ear {
-            verdict = ear.judge(samples);
-            let edge = ear.gate.update(verdict.speech, verdict.score, duration);
-            speech = ear.gate.in_speech();
-            match edge {
-                Some(Edge::Onset { ago }) => {
-                    onset_ago_us = ago.as_micros() as u32;
-                    notices.push(Notice::SpeechStarted { position: ends.saturating_sub(ago), decided: ends });
-                }
-                Some(Edge::Offset { ago }) => {
-                    notices.push(Notice::SpeechStopped { position: ends.saturating_sub(ago), decided: ends });
-                }
-                None => {}
-            }
-        }
-        let counters = &self.shared.counters;
-        counters.set_input_level(level_dbfs);
-        counters.speech.store(speech, Ordering::Relaxed);
-        self.shared.heard_us.store(ends.as_micros() as u64, Ordering::Relaxed);
-        if self.samples.vacant_len() >= samples.len() && !self.heads.is_full() {
-            self.samples.push_slice(samples);
-            let lost_us = u32::try_from(self.rate.duration_of(self.lost).as_micros()).unwrap_or(u32::MAX);
-            self.lost = 0;
-            let head = FrameHead {
-                samples: samples.len() as u32,
-                position_us: begins.as_micros() as u64,
-                speech,
-                level_dbfs,
-                lost_us,
-                onset_ago_us,
-            };
-            // There is room, and this end alone fills the ring.
-            let _ = self.heads.try_push(head);
-        } else {
-            self.lost += samples.len() as u64;
-            add64(&counters.input_lost_us, duration.as_micros() as u64);
-        }
-        Heard { voiced: verdict.speech, score: verdict.score, level_dbfs, duration }
+    /// What the jitter buffer has seen, if there is one.
+    pub(super) fn jitter_stats(&self) -> Option<jitter::Stats> {
+        self.packets.as_ref().map(|packets| packets.buffer.stats())
     }
 
     /// Decodes `codec` from here on; this allocates, but only when the peer changes its codec.
     fn change_to(&mut self, codec: Codec) {
+        let rate = self.listener.rate();
         self.decoder = Decoder::new(codec);
-        self.adapter = (codec.rate() != self.rate).then(|| Adapter {
-            resampler: Resampler::new(codec.rate(), self.rate),
+        self.adapter = (codec.rate() != rate).then(|| Adapter {
+            resampler: Resampler::new(codec.rate(), rate),
             // A little less than a piece, so that what comes out never exceeds one.
-            buffer: vec![0; (codec.rate().samples_in(PIECE) * 9 / 10).max(1)],
+            buffer: vec![0; (codec.rate().samples_in(PTIME) * 9 / 10).max(1)],
         });
     }
 }
 
-impl Ear {
-    fn new(rate: SampleRate, config: &VadConfig) -> Option<Self> {
-        let native = rate == SampleRate::HZ_8000 || rate == SampleRate::HZ_16000;
-        let vad_rate = if native { rate } else { SampleRate::HZ_16000 };
-        let mut vad = PhoneVad::new(vad_rate).ok()?;
-        vad.set_sensitivity(config.sensitivity).ok()?;
-        Some(Self {
-            vad: Box::new(vad),
-            gate: SpeechGate::new(config.min_speech, config.hangover),
-            feed: (!native).then(|| Resampler::new(rate, vad_rate)),
-            buffer: vec![0; vad_rate.samples_in(PIECE) + 16],
-        })
+impl Packets {
+    fn new(codec: Codec, playout: Playout, due: Timestamp) -> crate::Result<Self> {
+        let buffer = JitterBuffer::new(jitter::Config { codec, playout })?;
+        let frame = vec![0; codec.rate().frame_len()];
+        Ok(Self { buffer, codec, frame, resampler: None, due, has_begun: false })
     }
 
-    fn judge(&mut self, samples: &[i16]) -> Verdict {
-        match &mut self.feed {
-            None => self.vad.process(samples),
-            Some(feed) => {
-                let n = feed.process_into(samples, &mut self.buffer).unwrap_or(0);
-                self.vad.process(&self.buffer[..n])
-            }
-        }
+    /// Takes another codec from here on; this allocates, but only when the peer changes its codec.
+    fn change_to(&mut self, codec: Codec) {
+        self.codec = codec;
+        self.buffer.set_codec(codec);
+        self.frame.resize(codec.rate().frame_len(), 0);
+        self.resampler = None;
+    }
+
+    /// Fills the frame with what is due at `now`; says whether it is to be heard.
+    fn poll(&mut self, now: Timestamp) -> bool {
+        let Some(played) = self.buffer.poll_frame(now, &mut self.frame) else { return false };
+        self.has_begun |= played != Played::Rest;
+        self.has_begun
     }
 }
-
-/// The longest piece that is looked at as one.
-const PIECE: Duration = Duration::from_millis(20);

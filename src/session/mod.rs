@@ -15,12 +15,16 @@
 //! From the first frame to the end, one frame goes out each packet time, silence if there is nothing to say. A late
 //! driver gets the frame at once, and the next is due one packet time after the missed deadline. Up to
 //! three missed frames are caught up; what is beyond that is skipped and counted, and nothing queued is lost by it.
+//! What comes in packets is heard on a tick of its own, every 20 ms whatever the packet time.
 
+mod acks;
 mod agent;
 mod barge_in;
 mod config;
 mod event;
 mod inbound;
+mod keypad;
+mod listener;
 mod outbound;
 mod position;
 mod rings;
@@ -43,10 +47,11 @@ pub use stats::{LatenessHistogram, Stats};
 use crate::Timestamp;
 use crate::audio::codec::{Codec, Encoder};
 use crate::audio::level::Level;
+use crate::jitter::{self, Packet, Playout};
 use barge_in::BargeIn;
 use event::Notice;
 use inbound::Inbound;
-use outbound::Outbound;
+use outbound::{Filled, Outbound, PATIENCE};
 use shared::{HangupRequest, Shared};
 use stats::{add64, bump32};
 
@@ -61,8 +66,29 @@ pub enum Input<'a> {
         /// The payload.
         payload: &'a [u8],
     },
+    /// A packet of a network that keeps neither order nor time; it goes through the jitter buffer.
+    Packet {
+        /// How the payload is encoded, and at which rate.
+        codec: Codec,
+        /// The packet, as it came.
+        packet: Packet<'a>,
+    },
+    /// A comfort noise packet (RFC 3389) of the same stream: the caller pauses.
+    ///
+    /// It also stands for any other packet without audio that takes a sequence number, such as a telephone-event
+    /// (RFC 4733), with the level of silence, 127: what it covers is then not taken for lost.
+    ComfortNoise {
+        /// The packet; its payload does not matter.
+        packet: Packet<'a>,
+        /// The level of the background, in dB below full scale; 127 is silence.
+        level: u8,
+    },
     /// A key that the caller pressed.
     Dtmf(char),
+    /// The far end has played every frame up to and including this number ([`Output::Transmit`]).
+    Acked(u64),
+    /// The far end's queue is full, or has room again: meanwhile nothing is sent, and nothing is lost.
+    Congested(bool),
     /// The server stops: the call is to end once the agent has been heard out.
     Drain,
     /// The transport is gone, or must go.
@@ -84,11 +110,18 @@ pub enum Output<'a> {
         due: Timestamp,
         /// How many frames came before it in this call, silence included.
         number: u64,
-        /// Whether it holds agent audio; otherwise it is silence, or the fade into it.
+        /// Whether it holds anything of the agent's: its audio, the fade that ends it, or a key's tone. Otherwise it is
+        /// digital silence.
         is_agent: bool,
-        /// Whether it is the first with agent audio after one without: RTP's marker bit.
+        /// Whether it is the first of the agent's after silence: RTP's marker bit.
         begins: bool,
     },
+    /// Send this key by the transport's own means, in place of the frames that follow; the next comes once they are over.
+    /// Only with [`FarEnd::takes_dtmf`]: otherwise the session plays tones.
+    Dtmf(char),
+    /// Have the far end drop what it has queued, before anything else is sent: there was an interruption. Only with
+    /// [`FarEnd::acks`].
+    Flush,
     /// The agent's end has something new; wake it, once a pass is enough.
     Wake,
     /// The agent wants the call to end: tell the far end, then close.
@@ -117,6 +150,10 @@ pub struct Session {
     frames: u64,
     started: bool,
     wake: bool,
+    /// Since when the far end's queue has been full, if it is.
+    congested: Option<Timestamp>,
+    /// The key of the coming frame has been pressed.
+    has_pressed: bool,
     /// The server stops, and the call with it.
     draining: bool,
     ending: Ending,
@@ -127,7 +164,7 @@ struct Call {
     shared: Arc<Shared>,
     inbound: Inbound,
     outbound: Outbound,
-    /// Whether the last frame held agent audio.
+    /// Whether there was anything in the last frame.
     was_agent: bool,
     barge_in: BargeIn,
     notices: NoticeWriter,
@@ -171,6 +208,8 @@ impl Session {
             frames: 0,
             started: false,
             wake: false,
+            congested: None,
+            has_pressed: false,
             draining: false,
             ending: Ending::No,
         }
@@ -190,6 +229,22 @@ impl Session {
                 call.hear(codec, payload, now);
                 self.wake = true;
             }
+            Input::Packet { codec, packet } => {
+                let tick = self.due;
+                let call = match &mut self.call {
+                    Some(call) => call,
+                    None => self.start(codec),
+                };
+                call.inbound.handle_packet(codec, &packet, now, tick);
+                if let Playout::Asap { .. } = self.config.playout {
+                    self.listen(now);
+                }
+            }
+            Input::ComfortNoise { packet, level } => {
+                if let Some(call) = &mut self.call {
+                    call.inbound.handle_comfort_noise(&packet, level, now);
+                }
+            }
             Input::Dtmf(digit) => {
                 let call = match &mut self.call {
                     Some(call) => call,
@@ -199,6 +254,13 @@ impl Session {
                 call.notices.push(Notice::Dtmf { digit, position });
                 self.wake = true;
             }
+            Input::Acked(number) => {
+                if let Some(call) = &mut self.call {
+                    call.outbound.confirm(number, now, &mut call.notices);
+                }
+            }
+            Input::Congested(true) => _ = self.congested.get_or_insert(now),
+            Input::Congested(false) => self.congested = None,
             Input::Drain => {
                 self.draining = true;
                 match &self.call {
@@ -230,18 +292,36 @@ impl Session {
             }
             Ending::Over(reason) => return Output::Ended(reason),
         }
+        // Heard first: an interruption then spares the caller the frame that is due at the same time.
+        let listens = self.call.as_ref().and_then(|call| call.inbound.due());
+        if listens.is_some_and(|due| now >= due) {
+            self.listen(now);
+        }
+        if let Some(call) = &mut self.call
+            && call.outbound.take_flush()
+        {
+            call.was_agent = false;
+            return Output::Flush;
+        }
         if now >= self.due {
-            return self.transmit(now);
+            if self.congested.is_some() {
+                self.skip_tick(now);
+            } else if let Some(key) = self.press_key() {
+                return Output::Dtmf(key);
+            } else {
+                return self.transmit(now);
+            }
         }
         let fresh = self.call.as_mut().is_some_and(|call| std::mem::take(&mut call.notices.fresh));
         if std::mem::take(&mut self.wake) | fresh {
             return Output::Wake;
         }
-        self.obey_hangup();
+        self.obey_hangup(now);
         if self.ending != Ending::No {
             return self.poll_output(now);
         }
-        Output::Timeout(self.due)
+        let listens = self.call.as_ref().and_then(|call| call.inbound.due());
+        Output::Timeout(listens.map_or(self.due, |due| due.min(self.due)))
     }
 
     /// The agent's end; `Some` once, after [`Output::Started`].
@@ -253,6 +333,12 @@ impl Session {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.call.as_ref().map(|call| call.shared.stats()).unwrap_or_default()
+    }
+
+    /// What the jitter buffer has seen and done, for reports to the far end; nothing before the first packet.
+    #[must_use]
+    pub fn jitter_stats(&self) -> Option<jitter::Stats> {
+        self.call.as_ref().and_then(|call| call.inbound.jitter_stats())
     }
 
     /// Makes both ends, now that the wire's format is known. This is the one place where a session allocates.
@@ -275,6 +361,26 @@ impl Session {
         self.call.insert(Call { shared, inbound, outbound, was_agent: false, barge_in, notices })
     }
 
+    /// Hears what is due out of the jitter buffer.
+    fn listen(&mut self, now: Timestamp) {
+        self.wake |= self.call.as_mut().is_some_and(|call| call.listen(now));
+    }
+
+    /// Lets the time of a frame pass that the far end has no room for; what would be in it waits.
+    fn skip_tick(&mut self, now: Timestamp) {
+        let ptime = self.config.ptime;
+        let ticks = now.since(self.due).as_micros() / ptime.as_micros() + 1;
+        self.due = self.due + ptime * ticks as u32;
+    }
+
+    /// The key that begins with the frame that is due, if the transport is to send it; asked once a frame.
+    fn press_key(&mut self) -> Option<char> {
+        if std::mem::replace(&mut self.has_pressed, true) {
+            return None;
+        }
+        self.call.as_mut().and_then(|call| call.outbound.press_key())
+    }
+
     /// Makes the frame that is due.
     fn transmit(&mut self, now: Timestamp) -> Output<'_> {
         let ptime = self.config.ptime;
@@ -286,6 +392,7 @@ impl Session {
         }
         let due = self.due;
         self.due = due + ptime;
+        self.has_pressed = false;
         let number = self.frames;
         self.frames += 1;
         let (codec, is_agent, begins) = match &mut self.call {
@@ -297,21 +404,22 @@ impl Session {
                 let counters = &call.shared.counters;
                 counters.record_lateness(lateness);
                 add64(&counters.missed_ticks, u64::from(missed));
-                let is_agent = call.speak(now, &mut self.encoder, &mut self.payload);
+                let is_agent = call.speak(now, number, &mut self.encoder, &mut self.payload);
                 let was_agent = std::mem::replace(&mut call.was_agent, is_agent);
                 (call.shared.format.output, is_agent, is_agent && !was_agent)
             }
         };
-        self.obey_hangup();
+        self.obey_hangup(now);
         Output::Transmit { codec, payload: &self.payload, due, number, is_agent, begins }
     }
 
     /// Does what the agent asked for, once it is time.
-    fn obey_hangup(&mut self) {
+    fn obey_hangup(&mut self, now: Timestamp) {
         let Some(call) = &self.call else { return };
+        let is_stuck = self.congested.is_some_and(|since| now.since(since) > PATIENCE);
         let reason = match call.shared.hangup_request() {
             HangupRequest::None => return,
-            HangupRequest::AfterDrain if !call.outbound.is_silent() => return,
+            HangupRequest::AfterDrain if !call.outbound.is_silent(now) && !is_stuck => return,
             HangupRequest::AfterDrain if self.draining => EndReason::ServerStopping,
             HangupRequest::AfterDrain | HangupRequest::Now => EndReason::AgentHangup,
             HangupRequest::Failed => EndReason::HandlerFailed,
@@ -331,19 +439,38 @@ impl Session {
 
 impl Call {
     fn hear(&mut self, codec: Codec, payload: &[u8], now: Timestamp) {
-        let Self { shared, inbound, outbound, barge_in, notices, .. } = self;
+        let Self { inbound, outbound, barge_in, notices, .. } = self;
         let speaking = outbound.speaking_since();
         let mut interrupt = false;
-        inbound.handle(codec, payload, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
-        if interrupt && shared.automatic_barge_in.load(std::sync::atomic::Ordering::Relaxed) {
-            outbound.interrupt(notices);
+        inbound.handle_audio(codec, payload, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
+        if interrupt {
+            self.barge_in();
         }
     }
 
-    /// Makes the frame that is due; says whether it holds agent audio.
-    fn speak(&mut self, now: Timestamp, encoder: &mut Encoder, payload: &mut Vec<u8>) -> bool {
+    /// Hears what is due out of the jitter buffer; says whether that was anything.
+    fn listen(&mut self, now: Timestamp) -> bool {
+        let Self { inbound, outbound, barge_in, notices, .. } = self;
+        let speaking = outbound.speaking_since();
+        let mut interrupt = false;
+        let has_heard = inbound.listen(now, notices, |heard| interrupt |= barge_in.heard(heard, speaking, now));
+        if interrupt {
+            self.barge_in();
+        }
+        has_heard
+    }
+
+    /// The caller interrupts, if the agent leaves that to the core.
+    fn barge_in(&mut self) {
+        if self.shared.automatic_barge_in.load(std::sync::atomic::Ordering::Relaxed) {
+            self.outbound.interrupt(&mut self.notices);
+        }
+    }
+
+    /// Makes the frame that is due; says whether there is anything in it.
+    fn speak(&mut self, now: Timestamp, number: u64, encoder: &mut Encoder, payload: &mut Vec<u8>) -> bool {
         let counters = &self.shared.counters;
-        let agents = self.outbound.fill(now, &mut self.notices);
+        let Filled { agents, sounds } = self.outbound.fill(now, number, &mut self.notices);
         let frame = self.outbound.frame();
         let level = Level::measure(frame).rms_dbfs();
         self.barge_in.sent(level);
@@ -358,7 +485,7 @@ impl Call {
             self.shared.wants_room.store(false, std::sync::atomic::Ordering::Relaxed);
             self.notices.fresh = true;
         }
-        agents > 0
+        sounds
     }
 }
 

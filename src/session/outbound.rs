@@ -15,8 +15,10 @@ use ringbuf::traits::{Consumer, Split};
 use ringbuf::{HeapCons, HeapRb};
 
 use super::NoticeWriter;
-use super::config::Config;
+use super::acks::Acks;
+use super::config::{Config, FarEnd};
 use super::event::Notice;
+use super::keypad::{Keypad, MAX_KEYS};
 use super::position::Mark;
 use super::rings::{Chunk, OutboundRings, QueuedMark};
 use super::shared::{HangupRequest, Shared};
@@ -42,6 +44,24 @@ pub(super) struct Outbound {
     prebuffer: Prebuffer,
     frame: Vec<i16>,
     fade: Fade,
+    keypad: Keypad,
+    /// What a far end that confirms has confirmed.
+    acks: Option<Acks>,
+    /// Where the end lies that the far end is yet to confirm, for [`Notice::Drained`].
+    drains_at: Option<Mark>,
+    /// The far end's queue is to be dropped.
+    flush: bool,
+    /// When something was last sent or confirmed.
+    moved_at: Timestamp,
+}
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filled {
+    /// How many of its samples are the agent's.
+    pub(super) agents: usize,
+    /// Whether there is anything in it: agent audio, the fade that ends it, or a key's tone.
+    pub(super) sounds: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +89,8 @@ impl Outbound {
         let samples = shared.format.output.samples_per_frame(config.ptime);
         let (chunks, chunks_end) = HeapRb::new(MAX_CHUNKS).split();
         let (marks, marks_end) = HeapRb::new(MAX_MARKS).split();
+        let (keys, keys_end) = HeapRb::new(MAX_KEYS).split();
+        let FarEnd { acks, takes_dtmf } = shared.far_end;
         let prebuffer =
             Prebuffer { now: config.prebuffer, floor: config.prebuffer.min(FLOOR), max: config.prebuffer_max };
         let mut outbound = Self {
@@ -85,19 +107,35 @@ impl Outbound {
             prebuffer,
             frame: vec![0; samples],
             fade: Fade::new(rate),
+            keypad: Keypad::new(keys_end, rate, samples, takes_dtmf),
+            acks: acks.then(Acks::new),
+            drains_at: None,
+            flush: false,
+            moved_at: Timestamp::ZERO,
         };
         outbound.publish_prebuffer();
-        (outbound, OutboundRings { chunks, marks })
+        (outbound, OutboundRings { chunks, marks, keys })
     }
 
-    /// Fills the frame that is due at `now`; answers how many of its samples are the agent's.
-    pub(super) fn fill(&mut self, now: Timestamp, notices: &mut NoticeWriter) -> usize {
+    /// Presses the next key if its turn has come, and answers it if the transport is to send it: before the next frame.
+    pub(super) fn press_key(&mut self) -> Option<char> {
+        self.keypad.press()
+    }
+
+    /// Whether the far end's queue is to be dropped now, because of an interruption.
+    pub(super) fn take_flush(&mut self) -> bool {
+        if self.acks.is_some() {
+            self.follow_generation();
+        }
+        std::mem::take(&mut self.flush)
+    }
+
+    /// Fills the frame that is due at `now`, which is number `number` of the call.
+    pub(super) fn fill(&mut self, now: Timestamp, number: u64, notices: &mut NoticeWriter) -> Filled {
         let taken = loop {
-            let playout = self.shared.playout.load();
-            if playout.generation != self.at.generation {
-                self.drop_generation(playout);
-            }
-            let n = self.due(now, playout, notices);
+            let playout = self.follow_generation();
+            // What is sent before the far end has dropped its queue would be dropped with it.
+            let n = if self.flush { 0 } else { self.due(now, playout, notices) };
             if n == 0 {
                 break 0;
             }
@@ -108,15 +146,35 @@ impl Outbound {
                 break n;
             }
         };
-        self.fade.apply(&mut self.frame, taken);
+        let fades = self.fade.apply(&mut self.frame, taken);
+        let is_key = self.keypad.play(&mut self.frame);
+        if let Some(acks) = &mut self.acks {
+            acks.sent(number, self.at);
+        }
         if taken > 0 && taken < self.frame.len() {
             self.run_dry(now, notices);
         }
         if taken > 0 {
             self.speaking_since.get_or_insert(now);
+            self.moved_at = now;
         }
         self.pass_marks(notices);
-        taken
+        Filled { agents: taken, sounds: taken > 0 || fades || is_key }
+    }
+
+    /// Takes the far end's word that it has played every frame up to this one.
+    pub(super) fn confirm(&mut self, number: u64, now: Timestamp, notices: &mut NoticeWriter) {
+        let Some(acks) = &mut self.acks else { return };
+        if !acks.confirm(number) {
+            return;
+        }
+        self.shared.acked.store(acks.heard());
+        self.moved_at = now;
+        self.pass_marks(notices);
+        let heard = self.heard();
+        if self.drains_at.take_if(|end| end.generation == self.at.generation && end.samples <= heard).is_some() {
+            notices.push(Notice::Drained);
+        }
     }
 
     /// The frame that [`fill`](Self::fill) filled.
@@ -126,22 +184,43 @@ impl Outbound {
 
     /// Drops all that waits; does nothing if nothing does.
     pub(super) fn interrupt(&mut self, notices: &mut NoticeWriter) {
-        if self.state == State::Idle && self.shared.queued() == 0 {
+        if self.state == State::Idle && self.shared.unplayed() == 0 {
             return;
         }
         let stopped = self.shared.playout.interrupt();
+        let played = self.shared.played(stopped.generation, stopped.samples);
         self.shared.counters.interruptions.fetch_add(1, Ordering::Relaxed);
-        notices.push(Notice::Interrupted { generation: stopped.generation, played: stopped.samples });
+        notices.push(Notice::Interrupted { generation: stopped.generation, played });
     }
 
     /// Since when the agent has been speaking, if it speaks now.
     pub(super) fn speaking_since(&self) -> Option<Timestamp> {
-        if self.state == State::Playing { self.speaking_since } else { None }
+        if self.state == State::Playing || self.is_unconfirmed() { self.speaking_since } else { None }
     }
 
-    /// Whether nothing waits and nothing sounds.
-    pub(super) fn is_silent(&self) -> bool {
-        self.shared.queued() == 0 && self.state == State::Idle && !self.fade.sounding
+    /// Whether nothing waits and nothing sounds; a far end that confirms is waited for, but not for ever.
+    pub(super) fn is_silent(&self, now: Timestamp) -> bool {
+        let has_sent = self.shared.queued() == 0 && self.state == State::Idle && !self.fade.sounding;
+        has_sent && self.keypad.is_idle() && (!self.is_unconfirmed() || now.since(self.moved_at) > PATIENCE)
+    }
+
+    /// Whether something was sent that the far end may confirm and has not.
+    fn is_unconfirmed(&self) -> bool {
+        self.heard() < self.at.samples
+    }
+
+    /// How much of the generation that plays was heard.
+    fn heard(&self) -> u64 {
+        self.shared.played(self.at.generation, self.at.samples)
+    }
+
+    /// Where playout stands; what waits of generations before it is dropped.
+    fn follow_generation(&mut self) -> Mark {
+        let playout = self.shared.playout.load();
+        if playout.generation != self.at.generation {
+            self.drop_generation(playout);
+        }
+        playout
     }
 
     /// Drops what waits of generations before the one that plays now.
@@ -152,6 +231,12 @@ impl Outbound {
         self.tag = None;
         self.dry = None;
         self.speaking_since = None;
+        self.drains_at = None;
+        if self.acks.is_some() {
+            self.flush = true;
+            // What would be faded from is dropped by the far end.
+            self.fade.sounding = false;
+        }
         while self.chunks.try_peek().is_some_and(|chunk| is_older(chunk.generation, playout.generation)) {
             self.chunks.try_pop();
         }
@@ -159,6 +244,9 @@ impl Outbound {
 
     /// How many samples are to be played in this frame.
     fn due(&mut self, now: Timestamp, playout: Mark, notices: &mut NoticeWriter) -> usize {
+        if self.keypad.is_busy() {
+            return 0;
+        }
         let hangup = self.shared.hangup_request() != HangupRequest::None;
         if self.shared.paused.load(Ordering::Acquire) && !hangup {
             return 0;
@@ -223,7 +311,11 @@ impl Outbound {
         self.current = None;
         let expected = self.shared.complete.load() == self.shared.written.load();
         self.dry = Some(Dry { at: now, generation: self.at.generation, tag: self.tag, expected });
-        notices.push(Notice::Drained);
+        if self.acks.is_some() {
+            self.drains_at = Some(self.at);
+        } else {
+            notices.push(Notice::Drained);
+        }
     }
 
     /// Something waits again: an underrun if it goes on where it ran dry a moment ago.
@@ -250,8 +342,9 @@ impl Outbound {
 
     /// Reports the marks that playout has reached.
     fn pass_marks(&mut self, notices: &mut NoticeWriter) {
+        let heard = self.heard();
         while let Some(&mark) = self.marks.try_peek() {
-            let reached = mark.generation == self.at.generation && mark.at <= self.at.samples;
+            let reached = mark.generation == self.at.generation && mark.at <= heard;
             if !reached && !is_older(mark.generation, self.at.generation) {
                 return;
             }
@@ -305,8 +398,9 @@ impl Fade {
         Self { ramp, last: vec![0; len], sounding: false }
     }
 
-    /// Joins a frame, of which the first `n` samples are audio, to the one before, and fills the rest.
-    fn apply(&mut self, frame: &mut [i16], n: usize) {
+    /// Joins a frame, of which the first `n` samples are audio, to the one before, and fills the rest; says whether it
+    /// fades out.
+    fn apply(&mut self, frame: &mut [i16], n: usize) -> bool {
         let len = self.ramp.len();
         if n > 0 && !self.sounding {
             for (sample, fade) in frame[..n].iter_mut().zip(self.ramp.iter().rev()) {
@@ -322,15 +416,17 @@ impl Fade {
         let was_sounding = self.sounding;
         self.sounding = n == frame.len();
         if self.sounding {
-            return;
+            return false;
         }
         frame[n..].fill(0);
-        if n > 0 || was_sounding {
+        let fades = n > 0 || was_sounding;
+        if fades {
             let backwards = self.last.iter().rev().zip(&self.ramp);
             for (out, (sample, fade)) in frame[n..].iter_mut().zip(backwards) {
                 *out = (f32::from(*sample) * fade) as i16;
             }
         }
+        fades
     }
 }
 
@@ -347,3 +443,5 @@ const FLOOR: Duration = Duration::from_millis(40);
 /// How many writes may wait; beyond it the writer waits as it does when the bytes are full.
 const MAX_CHUNKS: usize = 1024;
 const MAX_MARKS: usize = 64;
+/// How long a far end may take nothing, or confirm nothing, before the end of a call waits for it no longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -31,9 +31,9 @@ pub struct Segment {
     pub tag: String,
     /// How much was written.
     pub received: Duration,
-    /// How much of it went out.
+    /// How much of it went out, or was confirmed by a far end that does.
     pub played: Duration,
-    /// How much of it never will.
+    /// How much of it never will, or was dropped from the far end's queue.
     pub discarded: Duration,
 }
 
@@ -180,7 +180,7 @@ impl Ledger {
     }
 
     /// What was played when the cursor stood at `played` wire samples; the rest counts as discarded if `ended`.
-    pub(super) fn receipt(&self, generation: u16, played: u64, ended: bool) -> Receipt {
+    pub(super) fn receipt(&self, generation: u16, played: u64, certainty: Certainty, ended: bool) -> Receipt {
         let mut segments: Vec<Segment> = Vec::new();
         for entry in &self.entries {
             let received = entry.rate.duration_of(entry.received);
@@ -196,7 +196,7 @@ impl Ledger {
                 None => segments.push(Segment { tag: entry.tag.clone(), received, played: heard, discarded: lost }),
             }
         }
-        Receipt { generation, certainty: Certainty::Written, segments }
+        Receipt { generation, certainty, segments }
     }
 
     /// Forgets the oldest entries that were wholly played, so that an hour's call does not grow the ledger.
@@ -251,7 +251,7 @@ mod tests {
             let total: u64 = writes.iter().map(|write| write.1).sum();
             prop_assert_eq!(ledger.end(), total);
             let played = (((total as f64) * stop) as u64).min(total);
-            let receipt = ledger.receipt(0, played, true);
+            let receipt = ledger.receipt(0, played, Certainty::Written, true);
             for segment in &receipt.segments {
                 prop_assert_eq!(segment.received, segment.played + segment.discarded);
             }

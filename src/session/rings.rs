@@ -1,4 +1,4 @@
-//! What crosses between the two ends of a session: pieces that were heard, chunks to be played, marks.
+//! What crosses between the two ends of a session: pieces that were heard, chunks to be played, marks, keys.
 //!
 //! Everything here lies in rings without locks, one writer and one reader each. What it means is the business of the ends.
 
@@ -16,6 +16,7 @@ pub(super) struct InboundRings {
 pub(super) struct OutboundRings {
     pub(super) chunks: HeapProd<Arc<Chunk>>,
     pub(super) marks: HeapProd<QueuedMark>,
+    pub(super) keys: HeapProd<char>,
 }
 
 /// What the media end says of each piece of audio that it leaves in the ring.

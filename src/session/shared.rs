@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::config::FarEnd;
 use super::event::EndReason;
-use super::position::Cursor;
+use super::position::{Certainty, Cursor};
 use super::stats::{Counters, Stats};
 use crate::audio::codec::Codec;
 
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) far_end: FarEnd,
     /// How far playout is. The media end advances it; either end may start the next generation.
     pub(super) playout: Cursor,
+    /// How much of that the far end has confirmed, if it does. The media end writes it.
+    pub(super) acked: Cursor,
     /// How much was written, provisional tail included. The agent end writes it.
     pub(super) written: Cursor,
     /// Up to where the agent said that nothing more follows (drain). The agent end writes it.
@@ -59,6 +61,7 @@ impl Shared {
             format,
             far_end,
             playout: Cursor::default(),
+            acked: Cursor::default(),
             written: Cursor::default(),
             complete: Cursor::default(),
             paused: AtomicBool::new(false),
@@ -98,6 +101,26 @@ impl Shared {
         let playout = self.playout.load();
         let written = self.written.load();
         if written.generation == playout.generation { written.samples.saturating_sub(playout.samples) } else { 0 }
+    }
+
+    /// How much of `generation` was played, of which `sent` was sent: what the far end has confirmed, if it does.
+    pub(super) fn played(&self, generation: u16, sent: u64) -> u64 {
+        if !self.far_end.acks {
+            return sent;
+        }
+        let acked = self.acked.load();
+        if acked.generation == generation { acked.samples.min(sent) } else { 0 }
+    }
+
+    /// Wire samples that were written and not yet played, sent or not, in the generation that plays now.
+    pub(super) fn unplayed(&self) -> u64 {
+        let playout = self.playout.load();
+        self.queued() + playout.samples - self.played(playout.generation, playout.samples)
+    }
+
+    /// How the position of playout is known.
+    pub(super) const fn certainty(&self) -> Certainty {
+        if self.far_end.acks { Certainty::Acked } else { Certainty::Written }
     }
 
     pub(super) fn heard(&self) -> Duration {

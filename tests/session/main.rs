@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod acks;
 mod barge_in;
 mod codecs;
 mod drain;
@@ -11,9 +12,11 @@ mod hangup;
 mod harness;
 mod input;
 mod interrupt;
+mod keys;
 mod limits;
 mod marks;
 mod pacing;
+mod packets;
 mod prebuffer;
 mod queue_properties;
 mod resampling;

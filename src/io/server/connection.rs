@@ -104,8 +104,9 @@ impl Connection {
         loop {
             match self.session.poll_output(now) {
                 Output::Started => served.has_begun = true,
-                Output::Transmit { codec, payload, due, begins, .. } => {
-                    let outcome = self.link.transmit(&Frame { codec, payload, due, begins }, desk, now);
+                Output::Transmit { codec, payload, due, number, is_agent, begins } => {
+                    let frame = Frame { codec, payload, due, number, is_agent, begins };
+                    let outcome = self.link.transmit(&frame, desk, now);
                     now = Clock::now();
                     match outcome {
                         Ok(true) => {
@@ -115,6 +116,16 @@ impl Connection {
                         }
                         Ok(false) => self.note_dropped(desk, now),
                         Err(error) => self.fail(&error, desk, now),
+                    }
+                }
+                Output::Dtmf(key) => {
+                    if let Err(error) = self.link.send_dtmf(key, desk) {
+                        self.fail(&error, desk, now);
+                    }
+                }
+                Output::Flush => {
+                    if let Err(error) = self.link.flush_far_end(desk) {
+                        self.fail(&error, desk, now);
                     }
                 }
                 Output::Wake => served.wake = true,

@@ -34,6 +34,16 @@ pub(crate) trait Link: Send {
     /// Sends one frame whole, or not at all: false if the far end takes nothing and it is dropped.
     fn transmit(&mut self, frame: &Frame<'_>, desk: &mut Desk<'_>, now: Timestamp) -> std::io::Result<bool>;
 
+    /// Sends a key by the transport's own means, in place of the frames that follow; only of a far end that takes keys.
+    fn send_dtmf(&mut self, _key: char, _desk: &mut Desk<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    /// Has the far end drop what it has queued; only of a far end that confirms what it plays.
+    fn flush_far_end(&mut self, _desk: &mut Desk<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// Tells the far end that the call is over, as far as that can be done at once.
     fn hang_up(&mut self, now: Timestamp);
 
@@ -57,6 +67,7 @@ pub(crate) trait Link: Send {
 }
 
 /// One frame that is to be sent.
+#[allow(dead_code, reason = "what a frame is matters to some transports only")]
 pub(crate) struct Frame<'a> {
     /// What the payload is.
     pub(crate) codec: Codec,
@@ -64,7 +75,11 @@ pub(crate) struct Frame<'a> {
     pub(crate) payload: &'a [u8],
     /// When it was due.
     pub(crate) due: Timestamp,
-    /// Whether the agent begins to speak with it.
+    /// How many frames came before it in this call, silence included.
+    pub(crate) number: u64,
+    /// Whether it holds anything of the agent's; otherwise it is digital silence.
+    pub(crate) is_agent: bool,
+    /// Whether it is the first of the agent's after silence.
     pub(crate) begins: bool,
 }
 

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use ringbuf::traits::{Observer, Producer};
 
+use crate::audio::dtmf::DtmfGenerator;
 use crate::audio::frame::SampleRate;
 use crate::audio::resample::Resampler;
 use crate::session::config::Config;
 use crate::session::event::{Event, InterruptCause};
+use crate::session::keypad::MAX_KEYS;
 use crate::session::position::{Ledger, Mark, Receipt};
 use crate::session::rings::{Chunk, OutboundRings, QueuedMark};
 use crate::session::shared::{HangupRequest, Shared};
@@ -133,6 +135,29 @@ impl AgentOutput {
         Ok(self.rings.marks.try_push(mark).is_ok())
     }
 
+    /// Presses keys, `0` to `9`, `*`, `#` and `A` to `D`: 100 ms each and as much apart, beginning at once.
+    ///
+    /// They go by the transport's own means, or as tones. What the agent says meanwhile waits until they are over; they are
+    /// no part of it in receipts, and an interruption does not take them back.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for what is no key, [`LimitExceeded`](ErrorKind::LimitExceeded) if
+    /// more than 64 would wait, [`SessionEnded`](ErrorKind::SessionEnded) once the call is over or is hanging up; then none
+    /// of them is pressed.
+    pub fn send_dtmf(&mut self, keys: &str) -> Result<()> {
+        self.check_open()?;
+        if let Some(other) = keys.chars().find(|&key| !DtmfGenerator::is_key(key)) {
+            return Err(Error::invalid(format!("key {other:?}, wanted one of 0 to 9, *, #, A to D")));
+        }
+        let room = self.rings.keys.vacant_len();
+        if keys.len() > room {
+            let message = format!("{} keys where {MAX_KEYS} may wait, wanted at most {room} now", keys.len());
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
+        self.rings.keys.push_iter(keys.chars());
+        Ok(())
+    }
+
     /// Says that what was written so far is complete: it plays at once, however short, and its end is no underrun.
     pub fn complete(&mut self) {
         self.catch_up();
@@ -140,6 +165,8 @@ impl AgentOutput {
     }
 
     /// Drops all that waits for playout, and says exactly what was heard. At once; a 5 ms fade follows on the wire.
+    ///
+    /// Of a far end that confirms what it plays, the queue is dropped too: what was not confirmed by now is discarded.
     pub fn interrupt(&mut self) -> Receipt {
         self.catch_up();
         let stopped = self.shared.playout.interrupt();
@@ -147,7 +174,8 @@ impl AgentOutput {
             // The core was quicker by a moment: its own interruption is the one with a receipt.
             self.retire(stopped.generation);
         }
-        let receipt = self.ledger.receipt(stopped.generation, stopped.samples, true);
+        let played = self.shared.played(stopped.generation, stopped.samples);
+        let receipt = self.ledger.receipt(stopped.generation, played, self.shared.certainty(), true);
         self.begin(stopped.generation.wrapping_add(1));
         let counters = &self.shared.counters;
         counters.output_discarded_us.fetch_add(receipt.discarded().as_micros() as u64, Ordering::Relaxed);
@@ -172,10 +200,10 @@ impl AgentOutput {
         self.shared.paused.load(Ordering::Acquire)
     }
 
-    /// Whether all that was written has been played or discarded.
+    /// Whether all that was written has been played or discarded; with a far end that confirms, what it has confirmed.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.shared.queued() == 0
+        self.shared.unplayed() == 0
     }
 
     /// How much waits for playout.
@@ -209,7 +237,7 @@ impl AgentOutput {
     /// What was received and played in the present generation.
     pub fn position(&mut self) -> Receipt {
         self.catch_up();
-        self.ledger.receipt(self.generation, self.played(), false)
+        self.ledger.receipt(self.generation, self.played(), self.shared.certainty(), false)
     }
 
     /// Why nothing can be written, if the call is over.
@@ -229,7 +257,7 @@ impl AgentOutput {
         let retired = self.retired.iter().position(|(number, _)| *number == generation);
         let ledger = retired.and_then(|index| self.retired.remove(index)).map(|(_, ledger)| ledger);
         let ledger = ledger.unwrap_or_else(|| Ledger::new(self.shared.format.output.rate()));
-        let receipt = ledger.receipt(generation, played, true);
+        let receipt = ledger.receipt(generation, played, self.shared.certainty(), true);
         let discarded = receipt.discarded().as_micros() as u64;
         self.shared.counters.output_discarded_us.fetch_add(discarded, Ordering::Relaxed);
         receipt
@@ -268,7 +296,10 @@ impl AgentOutput {
 
     fn played(&self) -> u64 {
         let playout = self.shared.playout.load();
-        if playout.generation == self.generation { playout.samples } else { 0 }
+        if playout.generation != self.generation {
+            return 0;
+        }
+        self.shared.played(playout.generation, playout.samples)
     }
 
     fn number_of(&mut self, tag: &str) -> u32 {
