@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from talkpath import __version__
-from talkpath.cli import call, demo, dialplan, load, serve
+from talkpath.cli import call, demo, dialplan, load, serve, simulate
 from talkpath.cli.console import fail
 from talkpath.errors import InvalidArgument, TalkpathError
 
@@ -25,6 +25,7 @@ app.command("serve")(serve.serve)
 app.command("call")(call.call)
 app.command("demo")(demo.demo)
 app.command("load")(load.load)
+app.command("simulate")(simulate.simulate)
 app.command("dialplan")(dialplan.dialplan)
 
 
