@@ -6,8 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use talkpath::ErrorKind;
 use talkpath::audio::codec::opus::{self, OpusDecoder, OpusEncoder, OpusOptions};
-use talkpath::audio::codec::{Codec, Decoder, Encoder};
+use talkpath::audio::codec::{Codec, Decoder, Encoder, Encoding};
 use talkpath::audio::frame::{PTIME, SampleRate};
+
+/// Packets of ffmpeg's and ours, and what ffmpeg's own decoder makes of them: made by `vectors/make_opus.py`.
+const VECTORS: &str = include_str!("vectors/opus.txt");
 
 /// The rates that Opus has, in Hz.
 const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -91,6 +94,29 @@ fn a_packet_decodes_to_any_rate() {
             |samples: &[i16]| samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / samples.len() as f64;
         let db = 10.0 * (energy(&heard) / energy(&wide)).log10();
         assert!(db.abs() < 2.0, "{db:.1} dB louder at {rate}");
+    }
+}
+
+#[test]
+fn packets_of_others_and_ours_sound_as_in_ffmpeg() {
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+    };
+    for line in VECTORS.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [name, encoded_by, packets, wanted] = words[..] else { panic!("{line}") };
+        let mut decoder = Decoder::new(Codec::opus(SampleRate::HZ_48000).unwrap());
+        let heard: Vec<i16> = packets.split(',').flat_map(|packet| decoder.decode(&bytes(packet)).unwrap()).collect();
+        let wanted = Encoding::SlinBe.decode(&bytes(wanted)).unwrap();
+        assert_eq!(heard.len().div_ceil(23), wanted.len(), "{name} of {encoded_by}");
+        // The speech mode's resampler is everyone's own (RFC 6716, section 4.2.9), and so is the part of a millisecond by
+        // which it delays.
+        let error_at = |start: usize| {
+            let heard: Vec<i16> = heard.iter().skip(start).step_by(23).copied().collect();
+            error_db(&heard, &wanted[1..])
+        };
+        let db = (13..33).map(error_at).fold(f64::MAX, f64::min);
+        assert!(db < -24.0, "error of {db:.1} dB in {name} of {encoded_by}");
     }
 }
 
