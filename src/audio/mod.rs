@@ -7,6 +7,7 @@ mod bridge;
 pub mod codec;
 pub mod conceal;
 pub mod dtmf;
+pub mod echo;
 pub mod frame;
 pub mod level;
 mod pitch;
