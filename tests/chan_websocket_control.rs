@@ -120,6 +120,7 @@ fn formats_are_known_by_asterisks_names() {
     }
     assert_eq!(codec_of("alaw"), Some(Codec::PCMA));
     assert_eq!(codec_of("g722"), Some(Codec::G722));
+    assert_eq!(codec_of("opus").map(|codec| (codec.name(), codec.rate().hz())), Some(("opus", 24_000)));
     for unknown in ["", "g729", "slin11", "slin016", "ULAW", "h264"] {
         assert_eq!(codec_of(unknown), None, "{unknown}");
     }

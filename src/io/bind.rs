@@ -6,7 +6,7 @@ use crate::Result;
 use crate::io::notify::Notifier;
 use crate::io::server::entrance::Entrance;
 use crate::io::server::{Listen, Server, ServerConfig};
-use crate::io::{audiosocket, rtp};
+use crate::io::{audiosocket, rtp, websocket};
 
 impl Server {
     /// Listens, and starts the threads; from here on calls are taken and hear silence until an agent speaks.
@@ -22,6 +22,8 @@ impl Server {
         config.validate()?;
         let entrance: Box<dyn Entrance> = match &config.listen {
             Listen::AudioSocket(address) => Box::new(audiosocket::Entrance::bind(*address, &config)?),
+            Listen::WebSocket(listen) => Box::new(websocket::Entrance::bind(listen, &config)?),
+            Listen::Nowhere => Box::new(websocket::Entrance::without_listener(&config)),
             Listen::Rtp(range) => Box::new(rtp::Entrance::bind(*range, &config)?),
         };
         Self::start(config, entrance, notifier)

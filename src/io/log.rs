@@ -11,9 +11,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::audio::codec::Codec;
 use crate::io::priority::Priority;
+use crate::io::short_text::ShortText;
 use crate::protocol::audiosocket::DecodeError;
 use crate::protocol::call_id::CallId;
+use crate::protocol::websocket;
+use crate::protocol::websocket::handshake::{AnswerError, Refusal};
 use crate::session::EndReason;
 
 /// How much a record matters.
@@ -128,6 +132,51 @@ pub enum LogEvent {
         /// Which.
         to: SocketAddr,
     },
+    /// A client's request for a WebSocket was refused.
+    UpgradeRefused {
+        /// Who asked.
+        peer: SocketAddr,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A server did not agree to a WebSocket.
+    NoUpgrade {
+        /// Who was asked.
+        peer: SocketAddr,
+        /// Why.
+        error: AnswerError,
+    },
+    /// The peer's stream is not WebSocket, or not any more.
+    BadWebSocket {
+        /// Who sent it.
+        peer: SocketAddr,
+        /// What was wrong.
+        error: websocket::DecodeError,
+    },
+    /// The first message was not the start of a channel.
+    NoMediaStart {
+        /// Who sent it.
+        peer: SocketAddr,
+    },
+    /// The channel's media are in a format that talkpath does not speak.
+    UnknownFormat {
+        /// Whose.
+        peer: SocketAddr,
+        /// The format's name.
+        format: ShortText,
+    },
+    /// The channel did not start in time.
+    NoStartInTime {
+        /// Whose.
+        peer: SocketAddr,
+    },
+    /// A call is this channel's.
+    ChannelJoined {
+        /// The channel's name at Asterisk.
+        channel: ShortText,
+        /// What its media are.
+        codec: Codec,
+    },
     /// The connection failed.
     ConnectionFailed {
         /// The system's error number.
@@ -197,6 +246,17 @@ impl fmt::Display for LogEvent {
                 write!(f, "the peer does not read: {dropped} frames were dropped, and the call ends")
             }
             Self::PeerMoved { to } => write!(f, "the peer goes on from {to}"),
+            Self::UpgradeRefused { peer, refusal } => write!(f, "refused {peer}: {refusal}"),
+            Self::NoUpgrade { peer, error } => write!(f, "{peer} agrees to no WebSocket: {error}"),
+            Self::BadWebSocket { peer, error } => write!(f, "{peer} breaks the WebSocket protocol: {error}"),
+            Self::NoMediaStart { peer } => write!(f, "{peer} did not begin with MEDIA_START"),
+            Self::UnknownFormat { peer, format } => write!(
+                f,
+                "{peer} sends {format:?}, wanted slin, slin12 to slin192, ulaw, alaw, g722 or opus, such as with c(slin16) in the \
+                 dial string"
+            ),
+            Self::NoStartInTime { peer } => write!(f, "{peer} sent no MEDIA_START in time"),
+            Self::ChannelJoined { channel, codec } => write!(f, "is channel {channel}, in {codec}"),
             Self::ConnectionFailed { os_error } => write!(f, "the connection failed: {}", os(os_error)),
             Self::AcceptFailed { os_error } => write!(f, "cannot accept connections now: {}", os(os_error)),
             Self::NotAccepted => f.write_str("the program does not take new calls, so this one ends"),

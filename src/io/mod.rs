@@ -13,6 +13,8 @@ pub mod notify;
 pub mod priority;
 mod rtp;
 pub mod server;
+pub mod short_text;
 mod socket;
 pub mod stats;
 mod tcp;
+mod websocket;

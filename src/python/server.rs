@@ -102,7 +102,7 @@ impl Server {
 /// Checks a listen address, and looks its name up.
 #[pyfunction]
 pub(super) fn resolve_listen(py: Python<'_>, listen: &str) -> PyResult<String> {
-    Ok(py.detach(|| Listen::resolve(listen))?.to_string())
+    Ok(py.detach(|| Listen::resolve(listen))?.to_url())
 }
 
 fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {

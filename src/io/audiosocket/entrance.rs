@@ -157,7 +157,14 @@ impl Entrance {
         }
         let link = Box::new(AudioSocketLink::new(visitor.stream, peer, decoder));
         // Should the hall not take it after all, closing it is all that is left.
-        let _ = hall.admit(Guest { id, peer, local: self.listener.address(), link, far_end: FarEnd::default() });
+        let _ = hall.admit(Guest {
+            id,
+            peer,
+            local: self.listener.address(),
+            link,
+            far_end: FarEnd::default(),
+            codec: None,
+        });
     }
 
     fn refuse(&mut self, id: CallId, stream: TcpStream, event: LogEvent, hall: &Hall) {

@@ -97,7 +97,7 @@ impl Entrance {
         let link = Box::new(RtpLink::new(ports, place, endpoint, early.into()));
         let takes_dtmf = self.types.number_of(Format::TelephoneEvent).is_some();
         let far_end = FarEnd { acks: false, takes_dtmf };
-        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end }) {
+        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end, codec: None }) {
             self.take_link(link, hall);
         }
     }

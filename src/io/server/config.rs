@@ -68,6 +68,11 @@ impl ServerConfig {
         if let Listen::Rtp(range) = self.listen {
             range.validate()?;
         }
+        if let (Listen::WebSocket(_) | Listen::Nowhere, Some(rate)) = (&self.listen, self.session.output_rate) {
+            return Err(Error::invalid(format!(
+                "output rate of {rate}, wanted none: over WebSocket the channel says it"
+            )));
+        }
         if let (Listen::Rtp(_), Some(codec)) = (&self.listen, self.session.codec)
             && self.payload_types.number_of(Format::Audio(codec)).is_none()
         {

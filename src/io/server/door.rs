@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 
 use crate::io::clock::Clock;
@@ -17,11 +17,14 @@ use crate::io::server::config::ServerConfig;
 use crate::io::server::entrance::Entrance;
 use crate::io::server::hall::{BELL, Hall};
 use crate::io::server::shared::Shared;
+use crate::io::server::{Outcome, Target};
 use crate::io::socket;
 use crate::{Result, Timestamp};
 
 /// What the program asks of the door thread.
 pub(super) enum Request {
+    /// Call out.
+    Connect { attempt: u64, target: Target },
     /// Let no more calls in, and end those there are, at the latest when `grace` is over.
     Stop { grace: Duration },
 }
@@ -49,9 +52,10 @@ impl Door {
         shared: Arc<Shared>,
         mut entrance: Box<dyn Entrance>,
         requests: Receiver<Request>,
+        outcomes: Sender<Outcome>,
     ) -> Result<Self> {
         socket::raise_descriptor_limit(config.max_calls * SOCKETS_A_CALL + config.max_pending + SPARE_DESCRIPTORS);
-        let mut hall = Hall::open(config, Arc::clone(&shared))?;
+        let mut hall = Hall::open(config, Arc::clone(&shared), outcomes)?;
         entrance.open(&mut hall)?;
         hall.log(LogLevel::Info, None, LogEvent::Listening { address: entrance.local_addr() });
         Ok(Self { shared, hall, entrance, requests, stopping: Stopping::No })
@@ -82,6 +86,7 @@ impl Door {
     fn obey_requests(&mut self) {
         while let Ok(request) = self.requests.try_recv() {
             match request {
+                Request::Connect { attempt, target } => self.entrance.connect(attempt, &target, &mut self.hall),
                 Request::Stop { grace } => self.stop(grace),
             }
         }

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use crate::io::server::Target;
 use crate::io::server::hall::Hall;
 use crate::io::server::link::Link;
 use crate::protocol::call_id::CallId;
@@ -20,6 +21,14 @@ pub(crate) trait Entrance: Send {
 
     /// Looks after the socket that it had watched under this token.
     fn attend(&mut self, token: u64, hall: &mut Hall);
+
+    /// Whether it can [`connect`](Self::connect).
+    fn makes_calls(&self) -> bool {
+        false
+    }
+
+    /// Calls out, and tells the hall what becomes of it; only of an entrance that makes calls.
+    fn connect(&mut self, _attempt: u64, _target: &Target, _hall: &mut Hall) {}
 
     /// Takes back the link of a call that has ended: says goodbye, reuses what can be.
     fn take_back(&mut self, id: CallId, peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall);

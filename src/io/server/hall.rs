@@ -13,9 +13,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::audio::codec::Codec;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::notify::Notifier;
+use crate::io::server::Outcome;
 use crate::io::server::config::ServerConfig;
 use crate::io::server::connection::Connection;
 use crate::io::server::link::Link;
@@ -36,6 +38,7 @@ pub(crate) struct Hall {
     next_key: u64,
     media: Vec<Media>,
     ended: Receiver<Box<Connection>>,
+    outcomes: Sender<Outcome>,
 }
 
 /// Who wants to come in.
@@ -45,6 +48,8 @@ pub(crate) struct Guest {
     pub(crate) local: SocketAddr,
     pub(crate) link: Box<dyn Link>,
     pub(crate) far_end: FarEnd,
+    /// What both sides have agreed on, where the transport agrees beforehand.
+    pub(crate) codec: Option<Codec>,
 }
 
 /// Where a call is carried.
@@ -66,7 +71,7 @@ struct Media {
 
 impl Hall {
     /// Starts the media threads.
-    pub(crate) fn open(config: ServerConfig, shared: Arc<Shared>) -> Result<Self> {
+    pub(crate) fn open(config: ServerConfig, shared: Arc<Shared>, outcomes: Sender<Outcome>) -> Result<Self> {
         let failed = |errno: nix::Error| Error::io("set up the door thread", errno.into());
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
         epoll.add(&shared.door_bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL)).map_err(failed)?;
@@ -80,6 +85,7 @@ impl Hall {
             next_key: 1,
             media: Vec::with_capacity(config.media_threads),
             ended,
+            outcomes,
             config,
         };
         for index in 0..hall.config.media_threads {
@@ -132,6 +138,13 @@ impl Hall {
         self.log(LogLevel::Warning, Some(id), event);
     }
 
+    /// Tells the program what became of an attempt to call out.
+    pub(crate) fn tell_outcome(&self, attempt: u64, outcome: Result<CallId>) {
+        // A program that is gone needs no answer.
+        let _ = self.outcomes.send((attempt, outcome));
+        self.shared.notifier.notify();
+    }
+
     /// Whether a call with this id runs.
     pub(crate) fn carries(&self, id: CallId) -> bool {
         self.calls.contains_key(&id)
@@ -149,13 +162,15 @@ impl Hall {
 
     /// Has a call carried whose id no other has; gives its link back if there is no room.
     pub(crate) fn admit(&mut self, guest: Guest) -> std::result::Result<(), Box<dyn Link>> {
-        let Guest { id, peer, local, link, far_end } = guest;
+        let Guest { id, peer, local, link, far_end, codec } = guest;
         let now = Clock::now();
         let Some(slot) = self.free_slots.first().copied().filter(|_| !self.carries(id)) else {
             return Err(link);
         };
         let (place, first_due) = self.find_place(now);
-        let session = Session::new(self.config.session.clone(), far_end, first_due);
+        let mut config = self.config.session.clone();
+        config.codec = codec.or(config.codec);
+        let session = Session::new(config, far_end, first_due);
         let key = self.next_key;
         let connection = Connection::new((slot, key), id, (peer, local), link, session, now);
         let media = &mut self.media[place.thread];

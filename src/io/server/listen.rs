@@ -4,11 +4,12 @@ use std::fmt;
 use std::io::ErrorKind::InvalidInput;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 
+use crate::protocol::websocket::Url;
 use crate::{Error, Result};
 
 /// A transport, and where it listens.
 ///
-/// None of them has encryption or passwords of its own, so the default is the loopback address: open one to a network
+/// None of them has encryption of its own, and only one passwords, so the default is the loopback address: open one to a network
 /// only if that network is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,6 +19,28 @@ pub enum Listen {
     /// `rtp://HOST:FIRST-LAST`: RTP over UDP, a call on each even port and its reports on the odd one above it. Of a single
     /// port, `rtp://HOST:PORT`, the one above is taken, too; port 0 is any free pair.
     Rtp(PortRange),
+    /// `ws://HOST:PORT/PATH`: Asterisk's chan_websocket, which connects by a section of its `websocket_client.conf`. With
+    /// `ws://USER:PASSWORD@HOST:PORT/PATH` only whoever says these.
+    WebSocket(WebSocketListen),
+    /// Nowhere: the server only [makes calls](crate::io::server::Server::connect).
+    Nowhere,
+}
+
+/// Where WebSocket connections are taken, and whose.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebSocketListen {
+    /// The address; port 0 is any free one.
+    pub address: SocketAddr,
+    /// The path that is served, which begins with `/`; any other is answered with 404.
+    pub path: String,
+    /// `user:password` of HTTP's basic authentication, if they are wanted.
+    pub credentials: Option<String>,
+}
+
+impl fmt::Debug for WebSocketListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebSocketListen(ws://{}{})", self.address, self.path)
+    }
 }
 
 /// Ports of one host, each for one call.
@@ -87,7 +110,27 @@ impl Listen {
                 range.validate()?;
                 Ok(Self::Rtp(range))
             }
+            "ws" => {
+                let parsed: Url = url.parse()?;
+                let credentials = parsed.credentials().map(ToOwned::to_owned);
+                if parsed.target().contains('?') {
+                    return Err(Error::invalid(format!("listen address {parsed}, wanted a path without a query")));
+                }
+                let address = look_up(&parsed.to_string(), &parsed.authority())?;
+                Ok(Self::WebSocket(WebSocketListen { address, path: parsed.target().to_owned(), credentials }))
+            }
             _ => Err(unwanted(url)),
+        }
+    }
+
+    /// The address as [`resolve`](Self::resolve) takes it, credentials included; [`Display`](fmt::Display) leaves them out.
+    #[must_use]
+    pub fn to_url(&self) -> String {
+        match self {
+            Self::WebSocket(WebSocketListen { address, path, credentials: Some(credentials) }) => {
+                format!("ws://{credentials}@{address}{path}")
+            }
+            _ => self.to_string(),
         }
     }
 
@@ -96,6 +139,7 @@ impl Listen {
         match self {
             Self::AudioSocket(_) => "talkpath.audiosocket",
             Self::Rtp(_) => "talkpath.rtp",
+            Self::WebSocket(_) | Self::Nowhere => "talkpath.websocket",
         }
     }
 }
@@ -108,6 +152,8 @@ impl fmt::Display for Listen {
                 write!(f, "rtp://{}", SocketAddr::new(*host, *first))?;
                 if first < last { write!(f, "-{last}") } else { Ok(()) }
             }
+            Self::WebSocket(WebSocketListen { address, path, .. }) => write!(f, "ws://{address}{path}"),
+            Self::Nowhere => f.write_str("nowhere"),
         }
     }
 }
@@ -121,7 +167,9 @@ fn look_up(url: &str, address: &str) -> Result<SocketAddr> {
 }
 
 fn unwanted(url: &str) -> Error {
-    Error::invalid(format!("listen address {url:?}, wanted audiosocket://HOST:PORT or rtp://HOST:FIRST-LAST"))
+    Error::invalid(format!(
+        "listen address {url:?}, wanted audiosocket://HOST:PORT, rtp://HOST:FIRST-LAST or ws://HOST:PORT/PATH"
+    ))
 }
 
 #[cfg(test)]
@@ -157,6 +205,21 @@ mod tests {
         for ports in ["9-8", "65535", "8081-8082", "0-9"] {
             let error = Listen::resolve(&format!("rtp://127.0.0.1:{ports}")).unwrap_err().to_string();
             assert!(error.contains("wanted an even one"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_websocket_address_has_a_path_and_keeps_its_password_to_itself() {
+        let listen = Listen::resolve("ws://agent:sesame@127.0.0.1:8787/media").unwrap();
+        assert_eq!(
+            (listen.to_string(), listen.to_url()),
+            ("ws://127.0.0.1:8787/media".into(), "ws://agent:sesame@127.0.0.1:8787/media".into(),)
+        );
+        assert!(!format!("{listen:?}").contains("sesame"));
+        assert_eq!(Listen::resolve("ws://127.0.0.1:8787").unwrap().to_string(), "ws://127.0.0.1:8787/");
+        for url in ["ws://u:sesame@127.0.0.1:8787/m?x=1", "wss://u:sesame@127.0.0.1/", "ws://u:sesame@"] {
+            let error = Listen::resolve(url).unwrap_err().to_string();
+            assert!(error.contains("wanted") && !error.contains("sesame"), "{error}");
         }
     }
 

@@ -14,23 +14,26 @@ pub(crate) mod link;
 mod listen;
 mod media;
 mod shared;
+mod target;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 pub use call::Call;
 pub use config::ServerConfig;
-pub use listen::{Listen, PortRange};
+pub use listen::{Listen, PortRange, WebSocketListen};
+pub use target::Target;
 
 use crate::io::log::LogRecord;
 use crate::io::notify::Notifier;
 use crate::io::stats::ServerStats;
-use crate::{Error, Result};
+use crate::protocol::call_id::CallId;
+use crate::{Error, ErrorKind, Result};
 use door::{Door, Request};
 use entrance::Entrance;
 use shared::Shared;
@@ -43,7 +46,10 @@ pub struct Server {
     shared: Arc<Shared>,
     begun: Receiver<Call>,
     requests: Sender<Request>,
+    outcomes: Receiver<Outcome>,
+    next_attempt: AtomicU64,
     local_addr: SocketAddr,
+    makes_calls: bool,
     door: Option<JoinHandle<()>>,
 }
 
@@ -53,13 +59,16 @@ impl Server {
         let (began, begun) = bounded(config.max_calls);
         let shared = Arc::new(Shared::new(&config, notifier, began)?);
         let (requests, receiver) = bounded(MAX_REQUESTS);
+        let (outcome_sender, outcomes) = unbounded();
         let local_addr = entrance.local_addr();
-        let door = Door::open(config, Arc::clone(&shared), entrance, receiver)?;
+        let makes_calls = entrance.makes_calls();
+        let door = Door::open(config, Arc::clone(&shared), entrance, receiver, outcome_sender)?;
         let door = std::thread::Builder::new()
             .name("talkpath-door".into())
             .spawn(move || door.run())
             .map_err(|error| Error::io("start the door thread", error))?;
-        Ok(Self { shared, begun, requests, local_addr, door: Some(door) })
+        let next_attempt = AtomicU64::new(0);
+        Ok(Self { shared, begun, requests, outcomes, next_attempt, local_addr, makes_calls, door: Some(door) })
     }
 
     /// Where the server listens.
@@ -88,6 +97,34 @@ impl Server {
     #[must_use]
     pub fn poll_log(&self) -> Option<LogRecord> {
         self.shared.log.poll()
+    }
+
+    /// Calls out: connects to a channel of Asterisk's that waits for it (`Dial(WebSocket/INCOMING/…)`), and returns the
+    /// attempt's number, which [`poll_outcome`](Self::poll_outcome) tells the outcome of. The call then begins as any other,
+    /// under the id that Asterisk gave the connection.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the server listens for another transport,
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if too many attempts wait for the door thread.
+    pub fn connect(&self, target: Target) -> Result<u64> {
+        if !self.makes_calls {
+            return Err(Error::invalid(
+                "a server of this transport makes no calls, wanted one on ws://, or none at all",
+            ));
+        }
+        let attempt = self.next_attempt.fetch_add(1, Ordering::Relaxed);
+        let request = Request::Connect { attempt, target };
+        self.requests.try_send(request).map_err(|_| {
+            Error::new(ErrorKind::LimitExceeded, format!("more than {MAX_REQUESTS} requests wait for the server"))
+        })?;
+        self.shared.door_bell.notify();
+        Ok(attempt)
+    }
+
+    /// The next attempt that is decided, if there is one: its number, and the call's id or why there is none.
+    #[must_use]
+    pub fn poll_outcome(&self) -> Option<Outcome> {
+        self.outcomes.try_recv().ok()
     }
 
     /// Takes no more calls, and ends those there are: each as soon as what its agent has written is played, all that are
@@ -120,5 +157,8 @@ impl Drop for Server {
     }
 }
 
+/// What became of an attempt to [`connect`](Server::connect): its number, and the call's id or why there is none.
+pub type Outcome = (u64, Result<CallId>);
+
 /// How many requests wait for the door thread.
-const MAX_REQUESTS: usize = 64;
+const MAX_REQUESTS: usize = 1_024;

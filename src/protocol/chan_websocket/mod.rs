@@ -4,18 +4,20 @@
 //! codec of the channel and without any header, and control messages as text: lines of words, or JSON where its
 //! configuration or the dial string says so (`f(json)`, 22.8 and later). [`Event`] reads either, [`Command`] writes
 //! either. The driver plays what it is sent at the pace of the call from a queue of its own, so that it can say how far
-//! it is ([`Command::MarkMedia`]) and forget the rest ([`Command::FlushMedia`]). How messages are framed is
+//! it is ([`Command::MarkMedia`]) and forget the rest ([`Command::FlushMedia`]); [`FarQueue`] keeps account of it. How messages are framed is
 //! [`websocket`](super::websocket)'s business. The source is Asterisk 22's `chan_websocket.c` and its documentation.
 
 mod command;
 mod event;
 mod fields;
+mod queue;
 
 use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::SampleRate;
 
 pub use command::{Command, MAX_COMMAND_LEN};
 pub use event::{Event, EventError, MediaStart, Status};
+pub use queue::{FarQueue, Plan};
 
 /// The sub-protocol that both sides name in the handshake.
 pub const SUBPROTOCOL: &str = "media";
@@ -43,6 +45,8 @@ impl Format {
 
 /// The codec that one of Asterisk's format names stands for; nothing for one that talkpath does not speak.
 ///
+/// Opus is decoded to 24 kHz, all that speech synthesis has.
+///
 /// ```
 /// use talkpath::audio::codec::Codec;
 /// use talkpath::protocol::chan_websocket::codec_of;
@@ -57,6 +61,7 @@ pub fn codec_of(format: &str) -> Option<Codec> {
         "ulaw" => Some(Codec::PCMU),
         "alaw" => Some(Codec::PCMA),
         "g722" => Some(Codec::G722),
+        "opus" => Codec::opus(SampleRate::HZ_24000).ok(),
         _ => {
             let hz = match format.strip_prefix("slin")? {
                 "" => 8_000,

@@ -102,7 +102,7 @@ impl DecodeError {
 /// Nothing is held but what arrived: a claimed length reserves no memory, and one beyond the limit is an error at once.
 /// The buffer grows to the longest message that came in more than one piece and is given back above 16 KiB, so that a
 /// stream of frames of one size allocates nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     role: Role,
     max_len: usize,

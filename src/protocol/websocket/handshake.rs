@@ -74,12 +74,12 @@ pub enum Refusal {
     /// No credentials, or wrong ones.
     #[error("credentials missing or wrong")]
     Unauthorized,
+    /// Another call has the id that was asked for.
+    #[error("another call has this id")]
+    Taken,
     /// The server has no place left.
     #[error("no place left for another call")]
     Busy,
-    /// The server stops.
-    #[error("the server stops")]
-    Stopping,
 }
 
 impl Refusal {
@@ -91,9 +91,10 @@ impl Refusal {
             Self::Unauthorized => 401,
             Self::Path => 404,
             Self::Method => 405,
+            Self::Taken => 409,
             Self::PlainHttp | Self::Version => 426,
             Self::TooLong => 431,
-            Self::Busy | Self::Stopping => 503,
+            Self::Busy => 503,
         }
     }
 
@@ -105,10 +106,11 @@ impl Refusal {
             Self::Unauthorized => ("Unauthorized", "WWW-Authenticate: Basic realm=\"talkpath\"\r\n"),
             Self::Path => ("Not Found", ""),
             Self::Method => ("Method Not Allowed", "Allow: GET\r\n"),
+            Self::Taken => ("Conflict", ""),
             Self::PlainHttp => ("Upgrade Required", "Upgrade: websocket\r\n"),
             Self::Version => ("Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
             Self::TooLong => ("Request Header Fields Too Large", ""),
-            Self::Busy | Self::Stopping => ("Service Unavailable", "Retry-After: 1\r\n"),
+            Self::Busy => ("Service Unavailable", "Retry-After: 1\r\n"),
         };
         let connection = if self.status() == 426 { "Upgrade, close" } else { "close" };
         let body = format!("{self}\n");

@@ -36,7 +36,7 @@ impl Url {
         &self.host
     }
 
-    /// The port.
+    /// The port; 0 is any free one, where that means something.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -99,8 +99,8 @@ impl FromStr for Url {
         };
         let port = match port.map(str::parse) {
             None => Self::DEFAULT_PORT,
-            Some(Ok(port @ 1..)) => port,
-            Some(_) => return Err(wrong(text, "a port of 1 to 65535")),
+            Some(Ok(port)) => port,
+            Some(Err(_)) => return Err(wrong(text, "a port of 0 to 65535")),
         };
         if host.is_empty() {
             return Err(wrong(text, "a host"));
@@ -160,7 +160,6 @@ mod tests {
             "http://pbx/",
             "wss://pbx/",
             "ws:///media",
-            "ws://pbx:0/",
             "ws://pbx:65536/",
             "ws://pbx:x/",
             "ws://[::1]8088/",
