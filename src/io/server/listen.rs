@@ -110,7 +110,7 @@ impl Listen {
                 range.validate()?;
                 Ok(Self::Rtp(range))
             }
-            "ws" => {
+            "ws" | "wss" => {
                 let parsed: Url = url.parse()?;
                 let credentials = parsed.credentials().map(ToOwned::to_owned);
                 if parsed.target().contains('?') {
