@@ -43,7 +43,7 @@ from talkpath.events import (
 )
 from talkpath.output import Output
 from talkpath.server import Handler, Options, Server, run, serve
-from talkpath.session import Events, Input, Session, Stats
+from talkpath.session import Events, Input, NetworkStats, Session, Stats
 
 __all__ = [
     "Decoder",
@@ -64,6 +64,7 @@ __all__ = [
     "Level",
     "LimitExceeded",
     "MarkPlayed",
+    "NetworkStats",
     "Options",
     "Output",
     "PlaybackStarted",

@@ -104,6 +104,16 @@ class Output:
         if not self._call.mark(name):
             raise LimitExceeded(f"mark {name!r} on a full queue of marks, wanted one that is played first")
 
+    def send_dtmf(self, keys: str) -> None:
+        """Presses keys, `0` to `9`, `*`, `#` and `A` to `D`: 100 ms each and as much apart, beginning at once.
+
+        They go by the transport's own means, or as tones. What is said meanwhile waits until they are over, and an
+        interruption does not take them back. Raises `ValueError` for what is no key and `LimitExceeded` if more than
+        64 would wait; then none of them is pressed.
+        """
+        check_loop(self._loop)
+        self._call.send_dtmf(keys)
+
     def pause(self) -> None:
         """Stops playout where it is; what waits keeps waiting."""
         self._call.pause()

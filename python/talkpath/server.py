@@ -40,8 +40,13 @@ class Options(TypedDict, total=False):
     """Whether they ask the system for real-time priority."""
     ptime_ms: float
     """The packet time (20)."""
+    codec: str
+    """What is sent: "ulaw", "alaw", "g722" or "opus" over RTP, "slin" anywhere (what the peer sends)."""
     output_rate: int
-    """Samples a second of what is sent (what the peer sends)."""
+    """Samples a second of what is sent in linear samples (what the peer sends)."""
+    playout: str
+    """When packets are heard: "adaptive" ("adaptive:20-200ms" with its limits), "fixed:60ms", or for a listener without
+    a playout clock "asap:40ms", at once but for a gap, that long ("adaptive")."""
     prebuffer_ms: float
     """How much audio is gathered before playout starts, at first (60)."""
     prebuffer_max_ms: float

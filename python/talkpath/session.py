@@ -138,7 +138,9 @@ class Session:
 
     def stats(self) -> "Stats":
         """The call's counters now."""
-        return Stats(**self._call.stats())
+        counted = self._call.stats()
+        network = counted.pop("network")
+        return Stats(**counted, network=network and NetworkStats(**network))
 
     def __repr__(self) -> str:
         state = self.end_reason or "running"
@@ -268,3 +270,32 @@ class Stats:
     output_level_dbfs: float
     prebuffer_ms: float
     speech: bool
+    network: "NetworkStats | None"
+    """How the network treats a call whose transport sends packets, renewed twice a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStats:
+    """How a call's packets fare: the caller's by the jitter buffer's count, ours by the far end's reports."""
+
+    packets: int
+    packets_lost: int
+    packets_late: int
+    packets_duplicate: int
+    packets_malformed: int
+    concealed_share: float
+    """The share of what was heard that was made up for lost or late packets, 0 to 1."""
+    jitter_ms: float
+    delay_ms: float
+    """How long after the fastest packets audio is heard."""
+    target_ms: float
+    """The delay that is aimed at."""
+    r_factor: float
+    """The transmission rating R of the way from the caller (ITU-T G.107), 0 to 93.2."""
+    mos: float
+    """The mean opinion score that the rating stands for, 1 to 4.5."""
+    remote_loss: float | None
+    """The share of our packets that were lost lately, 0 to 1; None before the far end has reported."""
+    remote_packets_lost: int | None
+    remote_jitter_ms: float | None
+    round_trip_ms: float | None

@@ -16,7 +16,7 @@ use super::{duration_ms, lock, milliseconds};
 use crate::audio::frame::SampleRate;
 use crate::io::server;
 use crate::session::{
-    Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, Event, Receipt, Segment, Stats, Written,
+    Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, Event, NetworkStats, Receipt, Segment, Stats, Written,
 };
 
 /// The agent's end of one session.
@@ -183,6 +183,11 @@ impl Call {
         guard(|| Ok(lock(py, &self.speech).output.mark(name)?))
     }
 
+    /// Presses keys; none of them if one is no key, or there is no room for all.
+    fn send_dtmf(&self, py: Python<'_>, keys: &str) -> PyResult<()> {
+        guard(|| Ok(lock(py, &self.speech).output.send_dtmf(keys)?))
+    }
+
     fn finish(&self, py: Python<'_>) {
         lock(py, &self.speech).output.complete();
     }
@@ -292,5 +297,27 @@ fn stats_dict<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict
     dict.set_item("output_level_dbfs", stats.output_level_dbfs)?;
     dict.set_item("prebuffer_ms", milliseconds(stats.prebuffer))?;
     dict.set_item("speech", stats.speech)?;
+    dict.set_item("network", stats.network.map(|network| network_dict(py, &network)).transpose()?)?;
+    Ok(dict)
+}
+
+fn network_dict<'py>(py: Python<'py>, stats: &NetworkStats) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("packets", stats.packets)?;
+    dict.set_item("packets_lost", stats.packets_lost)?;
+    dict.set_item("packets_late", stats.packets_late)?;
+    dict.set_item("packets_duplicate", stats.packets_duplicate)?;
+    dict.set_item("packets_malformed", stats.packets_malformed)?;
+    dict.set_item("concealed_share", stats.concealed_share)?;
+    dict.set_item("jitter_ms", milliseconds(stats.jitter))?;
+    dict.set_item("delay_ms", milliseconds(stats.delay))?;
+    dict.set_item("target_ms", milliseconds(stats.target))?;
+    dict.set_item("r_factor", stats.r_factor)?;
+    dict.set_item("mos", stats.mos)?;
+    dict.set_item("remote_loss", stats.remote.map(|remote| remote.loss))?;
+    dict.set_item("remote_packets_lost", stats.remote.map(|remote| remote.packets_lost))?;
+    dict.set_item("remote_jitter_ms", stats.remote.map(|remote| milliseconds(remote.jitter)))?;
+    let round_trip = stats.remote.and_then(|remote| remote.round_trip);
+    dict.set_item("round_trip_ms", round_trip.map(milliseconds))?;
     Ok(dict)
 }

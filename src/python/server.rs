@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::call::Call;
 use super::error::guard;
 use super::{duration_ms, milliseconds};
+use crate::audio::codec::Codec;
 use crate::audio::frame::SampleRate;
 use crate::io::log::LogLevel;
 use crate::io::notify::Notifier;
@@ -117,6 +118,8 @@ fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -
         "media_threads" => config.media_threads = value.extract()?,
         "realtime_priority" => config.realtime_priority = value.extract()?,
         "ptime_ms" => session.ptime = ms()?,
+        "codec" => session.codec = Some(codec(value.extract()?)?),
+        "playout" => session.playout = value.extract::<String>()?.parse()?,
         "output_rate" => session.output_rate = optional_rate(value)?,
         "prebuffer_ms" => session.prebuffer = ms()?,
         "prebuffer_max_ms" => session.prebuffer_max = ms()?,
@@ -137,6 +140,16 @@ fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -
         }
     }
     Ok(())
+}
+
+/// The codec of this name, at the rate at which it mostly runs.
+fn codec(name: &str) -> crate::Result<Codec> {
+    let rate = match name {
+        "g722" => SampleRate::HZ_16000,
+        "opus" => SampleRate::HZ_24000,
+        _ => SampleRate::HZ_8000,
+    };
+    Codec::from_name(name, rate)
 }
 
 fn optional_rate(value: &Bound<'_, PyAny>) -> PyResult<Option<SampleRate>> {

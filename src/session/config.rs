@@ -13,12 +13,12 @@ use crate::{Error, Result};
 /// How one session buffers, paces, listens and lets itself be interrupted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The packet time of the wire, both ways; 20 ms is what telephony uses. 10 to 60 ms, a multiple of 10.
+    /// The packet time of the wire, both ways; 20 ms is what telephony uses. 10 to 60 ms, a multiple of 10; a codec that has
+    /// no such frames (Opus has none of 30 and 50 ms) takes its next shorter ones.
     pub ptime: Duration,
     /// The codec in which the session answers; `None`: what the peer sends first.
     pub codec: Option<Codec>,
-    /// The rate in which the session answers in signed linear, if `codec` says nothing; `None`: the rate in which the peer
-    /// sends.
+    /// The rate in which the session answers in signed linear; `None`: the codec's, or what the peer sends.
     pub output_rate: Option<SampleRate>,
     /// When packets of a network are played; audio of an ordered transport is heard at once.
     pub playout: Playout,
@@ -156,12 +156,11 @@ impl Config {
 
     /// What a peer that sends `codec` is answered in.
     pub(super) fn answer_to(&self, codec: Codec) -> Codec {
-        match (self.codec, codec) {
-            (Some(codec), _) => codec,
-            (None, Codec::Plain { encoding: encoding @ (Encoding::Slin | Encoding::SlinBe), rate }) => {
+        match self.codec.unwrap_or(codec) {
+            Codec::Plain { encoding: encoding @ (Encoding::Slin | Encoding::SlinBe), rate } => {
                 Codec::Plain { encoding, rate: self.output_rate.unwrap_or(rate) }
             }
-            (None, codec) => codec,
+            codec => codec,
         }
     }
 }

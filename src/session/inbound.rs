@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::stats::add64;
 use crate::Timestamp;
 use crate::audio::codec::{Codec, Decoder};
-use crate::audio::frame::PTIME;
+use crate::audio::frame::{PTIME, SampleRate};
 use crate::audio::resample::Resampler;
 use crate::jitter::{self, JitterBuffer, Packet, Played, Playout};
 
@@ -26,19 +26,19 @@ use crate::jitter::{self, JitterBuffer, Packet, Played, Playout};
 pub(super) struct Inbound {
     shared: Arc<Shared>,
     listener: Listener,
-    decoder: Decoder,
-    /// Audio as decoded, before it is brought to the call's rate, if it must be.
-    adapter: Option<Adapter>,
+    ordered: Ordered,
     playout: Playout,
     /// `None` until a packet comes, which an ordered transport has none of.
     packets: Option<Box<Packets>>,
     piece: Vec<i16>,
 }
 
-/// For a peer that changes its rate in the middle of a call.
-struct Adapter {
-    resampler: Resampler,
-    buffer: Vec<i16>,
+/// Audio of an ordered transport, message by message.
+struct Ordered {
+    decoder: Decoder,
+    decoded: Vec<i16>,
+    /// What brings it to the call's rate, if the peer has changed its own.
+    resampler: Option<Resampler>,
 }
 
 /// Packets on their way through the jitter buffer.
@@ -52,6 +52,8 @@ struct Packets {
     due: Timestamp,
     /// Whether anything has been heard.
     has_begun: bool,
+    /// How many ticks there were since the figures were published.
+    unpublished: u32,
 }
 
 impl Inbound {
@@ -61,8 +63,7 @@ impl Inbound {
         let inbound = Self {
             shared,
             listener,
-            decoder: Decoder::new(codec),
-            adapter: None,
+            ordered: Ordered::new(codec, codec.rate()),
             playout: config.playout,
             packets: None,
             // A rate that 20 ms do not divide gives a sample more now and then.
@@ -80,22 +81,25 @@ impl Inbound {
         mut on_piece: impl FnMut(Heard),
     ) {
         add64(&self.shared.counters.frames_received, 1);
-        if codec != self.decoder.codec() {
-            self.change_to(codec);
+        if codec != self.ordered.decoder.codec() {
+            // This allocates, but only when the peer changes its codec.
+            self.ordered = Ordered::new(codec, self.listener.rate());
         }
-        let Self { listener, decoder, adapter, piece, .. } = self;
-        let room = adapter.as_ref().map_or(piece.len() - 1, |adapter| adapter.buffer.len());
-        let width = if let Codec::Plain { encoding, .. } = codec { encoding.bytes_per_sample() } else { 1 };
+        let Self { listener, ordered: Ordered { decoder, decoded, resampler }, piece, .. } = self;
+        let (width, most) = match codec {
+            Codec::Plain { encoding, .. } => (encoding.bytes_per_sample(), codec.bytes_for(decoded.len())),
+            Codec::G722 => (1, codec.bytes_for(decoded.len())),
+            // A message is a packet, which decodes as a whole.
+            Codec::Opus { .. } => (1, payload.len().max(1)),
+        };
         let whole = payload.len() - payload.len() % width;
-        for part in payload[..whole].chunks(codec.bytes_for(room).max(1)) {
-            let n = match adapter {
-                None => decoder.decode_into(part, piece).unwrap_or(0),
-                Some(Adapter { resampler, buffer }) => {
-                    let n = decoder.decode_into(part, buffer).unwrap_or(0);
-                    resampler.process_into(&buffer[..n], piece).unwrap_or(0)
-                }
-            };
-            on_piece(listener.hear(&piece[..n], notices));
+        // Of a rate that 20 ms do not divide, a little less makes never more than a piece of another.
+        let step = codec.rate().samples_in(if resampler.is_some() { PTIME * 9 / 10 } else { PTIME }).max(1);
+        for part in payload[..whole].chunks(most) {
+            let n = decoder.decode_into(part, decoded).unwrap_or(0);
+            for samples in decoded[..n].chunks(step) {
+                on_piece(listener.hear(at_rate(samples, resampler, piece), notices));
+            }
         }
     }
 
@@ -143,14 +147,7 @@ impl Inbound {
         let mut has_heard = false;
         let mut hear = |frame: &[i16], resampler: &mut Option<Resampler>| {
             has_heard = true;
-            let piece = match resampler {
-                None => frame,
-                Some(resampler) => {
-                    let n = resampler.process_into(frame, piece).unwrap_or(0);
-                    &piece[..n]
-                }
-            };
-            on_piece(listener.hear(piece, notices));
+            on_piece(listener.hear(at_rate(frame, resampler, piece), notices));
         };
         if let Playout::Asap { .. } = playout {
             while packets.poll(now) {
@@ -163,13 +160,25 @@ impl Inbound {
             packets.due = packets.due + PTIME * missed as u32;
         }
         while packets.due <= now {
+            packets.unpublished += 1;
             let due = packets.due;
             packets.due = due + PTIME;
             if packets.poll(due) {
                 hear(&packets.frame, &mut packets.resampler);
             }
         }
+        if packets.unpublished >= PUBLISHED_TICKS {
+            self.publish();
+        }
         has_heard
+    }
+
+    /// Makes known what the jitter buffer has seen.
+    pub(super) fn publish(&mut self) {
+        if let Some(packets) = &mut self.packets {
+            packets.unpublished = 0;
+            self.shared.network.publish(&packets.buffer.stats());
+        }
     }
 
     /// How much was heard.
@@ -181,16 +190,16 @@ impl Inbound {
     pub(super) fn jitter_stats(&self) -> Option<jitter::Stats> {
         self.packets.as_ref().map(|packets| packets.buffer.stats())
     }
+}
 
-    /// Decodes `codec` from here on; this allocates, but only when the peer changes its codec.
-    fn change_to(&mut self, codec: Codec) {
-        let rate = self.listener.rate();
-        self.decoder = Decoder::new(codec);
-        self.adapter = (codec.rate() != rate).then(|| Adapter {
-            resampler: Resampler::new(codec.rate(), rate),
-            // A little less than a piece, so that what comes out never exceeds one.
-            buffer: vec![0; (codec.rate().samples_in(PTIME) * 9 / 10).max(1)],
-        });
+impl Ordered {
+    fn new(codec: Codec, rate: SampleRate) -> Self {
+        let longest = if let Codec::Opus { .. } = codec { LONGEST_PACKET } else { PTIME };
+        Self {
+            decoder: Decoder::new(codec),
+            decoded: vec![0; codec.rate().samples_in(longest)],
+            resampler: (codec.rate() != rate).then(|| Resampler::new(codec.rate(), rate)),
+        }
     }
 }
 
@@ -198,7 +207,7 @@ impl Packets {
     fn new(codec: Codec, playout: Playout, due: Timestamp) -> crate::Result<Self> {
         let buffer = JitterBuffer::new(jitter::Config { codec, playout })?;
         let frame = vec![0; codec.rate().frame_len()];
-        Ok(Self { buffer, codec, frame, resampler: None, due, has_begun: false })
+        Ok(Self { buffer, codec, frame, resampler: None, due, has_begun: false, unpublished: 0 })
     }
 
     /// Takes another codec from here on; this allocates, but only when the peer changes its codec.
@@ -216,3 +225,15 @@ impl Packets {
         self.has_begun
     }
 }
+
+/// Brings samples to the call's rate, into `piece` if they are not.
+fn at_rate<'a>(samples: &'a [i16], resampler: &mut Option<Resampler>, piece: &'a mut [i16]) -> &'a [i16] {
+    let Some(resampler) = resampler else { return samples };
+    let n = resampler.process_into(samples, piece).unwrap_or(0);
+    &piece[..n]
+}
+
+/// How many ticks pass between two publications: half a second.
+const PUBLISHED_TICKS: u32 = 25;
+/// The longest that one Opus packet lasts (RFC 6716, section 3.2.5).
+const LONGEST_PACKET: Duration = Duration::from_millis(120);

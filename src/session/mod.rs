@@ -25,6 +25,7 @@ mod event;
 mod inbound;
 mod keypad;
 mod listener;
+mod network;
 mod outbound;
 mod position;
 mod rings;
@@ -40,6 +41,7 @@ use ringbuf::{HeapCons, HeapProd, HeapRb};
 pub use agent::{Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, HeardFrame, Written};
 pub use config::{BargeInConfig, Config, FarEnd, VadConfig};
 pub use event::{EndReason, Event, InterruptCause};
+pub use network::{NetworkStats, RemoteReport};
 pub use position::{Certainty, Receipt, Segment};
 pub use shared::WireFormat;
 pub use stats::{LatenessHistogram, Stats};
@@ -89,6 +91,8 @@ pub enum Input<'a> {
     Acked(u64),
     /// The far end's queue is full, or has room again: meanwhile nothing is sent, and nothing is lost.
     Congested(bool),
+    /// What the far end says of the packets that it was sent (RTCP), for [`Stats::network`].
+    Report(RemoteReport),
     /// The server stops: the call is to end once the agent has been heard out.
     Drain,
     /// The transport is gone, or must go.
@@ -136,6 +140,8 @@ pub enum Output<'a> {
 pub struct Session {
     config: Config,
     far_end: FarEnd,
+    /// The packet time: the configured one, or the next shorter that the codec has.
+    ptime: Duration,
     /// When the next frame is due.
     due: Timestamp,
     began: Timestamp,
@@ -199,6 +205,7 @@ impl Session {
             encoder: Encoder::new(codec),
             payload: Vec::with_capacity(codec.bytes_per_frame(config.ptime)),
             silence: vec![0; codec.samples_per_frame(config.ptime)],
+            ptime: codec.ptime_within(config.ptime),
             config,
             far_end,
             due: now,
@@ -257,6 +264,11 @@ impl Session {
             Input::Acked(number) => {
                 if let Some(call) = &mut self.call {
                     call.outbound.confirm(number, now, &mut call.notices);
+                }
+            }
+            Input::Report(report) => {
+                if let Some(call) = &self.call {
+                    call.shared.network.report(&report);
                 }
             }
             Input::Congested(true) => _ = self.congested.get_or_insert(now),
@@ -356,6 +368,7 @@ impl Session {
             self.encoder = Encoder::new(format.output);
         }
         self.silence = Vec::new();
+        self.ptime = format.output.ptime_within(self.config.ptime);
         self.payload.reserve(format.output.bytes_per_frame(self.config.ptime));
         self.started = true;
         self.call.insert(Call { shared, inbound, outbound, was_agent: false, barge_in, notices })
@@ -368,7 +381,7 @@ impl Session {
 
     /// Lets the time of a frame pass that the far end has no room for; what would be in it waits.
     fn skip_tick(&mut self, now: Timestamp) {
-        let ptime = self.config.ptime;
+        let ptime = self.ptime;
         let ticks = now.since(self.due).as_micros() / ptime.as_micros() + 1;
         self.due = self.due + ptime * ticks as u32;
     }
@@ -383,7 +396,7 @@ impl Session {
 
     /// Makes the frame that is due.
     fn transmit(&mut self, now: Timestamp) -> Output<'_> {
-        let ptime = self.config.ptime;
+        let ptime = self.ptime;
         let lateness = now.since(self.due);
         let mut missed = 0;
         if lateness > CATCH_UP * ptime {
@@ -431,7 +444,8 @@ impl Session {
 
     fn end(&mut self, reason: EndReason) {
         self.ending = Ending::Due(reason);
-        if let Some(call) = &self.call {
+        if let Some(call) = &mut self.call {
+            call.inbound.publish();
             call.shared.end(reason);
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::config::FarEnd;
 use super::event::EndReason;
+use super::network::NetworkCounters;
 use super::position::{Certainty, Cursor};
 use super::stats::{Counters, Stats};
 use crate::audio::codec::Codec;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     /// The position of the last sample heard, in µs.
     pub(super) heard_us: AtomicU64,
     pub(super) counters: Counters,
+    pub(super) network: NetworkCounters,
 }
 
 /// What the agent asked for.
@@ -71,6 +73,7 @@ impl Shared {
             ended: AtomicU8::new(NOT_ENDED),
             heard_us: AtomicU64::new(0),
             counters: Counters::new(),
+            network: NetworkCounters::default(),
         })
     }
 
@@ -128,7 +131,7 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.counters.snapshot()
+        Stats { network: self.network.snapshot(), ..self.counters.snapshot() }
     }
 }
 

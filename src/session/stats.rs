@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::network::NetworkStats;
+
 /// A snapshot of a call's counters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
@@ -37,6 +39,8 @@ pub struct Stats {
     pub prebuffer: Duration,
     /// Whether the caller speaks now.
     pub speech: bool,
+    /// How the network treats the call, if its transport sends packets; renewed twice a second, and at the end.
+    pub network: Option<NetworkStats>,
 }
 
 /// How late things were: logarithmic buckets, four an octave, so that a quantile is right to a fifth.
@@ -178,6 +182,7 @@ impl Counters {
             output_level_dbfs: f32::from_bits(self.output_level.load(Relaxed)),
             prebuffer: Duration::from_micros(self.prebuffer_us.load(Relaxed)),
             speech: self.speech.load(Relaxed),
+            network: None,
         }
     }
 }

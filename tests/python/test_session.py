@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import cmath
 import contextlib
 import logging
 import uuid
@@ -304,6 +305,40 @@ async def test_stats_count_frames() -> None:
     assert counted.frames_received == 10
     assert counted.frames_sent >= 9
     assert counted.input_lost_ms == 0
+    assert counted.network is None
+
+
+async def test_keys_are_played_as_tones() -> None:
+    heard = asyncio.Event()
+
+    async def agent(session: talkpath.Session) -> None:
+        with pytest.raises(ValueError, match="key 'x'"):
+            session.output.send_dtmf("1x")
+        with pytest.raises(talkpath.LimitExceeded, match="65 keys where 64 may wait"):
+            session.output.send_dtmf("1" * 65)
+        session.output.send_dtmf("5#")
+        await heard.wait()
+
+    async with talkpath.Server(agent, LISTEN) as server, Phone(server.address) as phone:
+        await phone.say(bytes(320))
+        pcm = array.array("h", await phone.hear(ms=800))
+        heard.set()
+    begins = next(i for i, sample in enumerate(pcm) if abs(sample) > 500)
+    assert [_key(pcm[begins + i + 100 : begins + i + 700]) for i in (0, 1600)] == ["5", "#"]
+    assert max(map(abs, pcm[begins + 820 : begins + 1500])) == 0
+
+
+def _key(pcm: "array.array[int]") -> str:
+    """The key whose tones are the loudest."""
+
+    def level(hz: int) -> float:
+        turns = [2j * cmath.pi * hz * i / 8000 for i in range(len(pcm))]
+        return abs(sum(sample * cmath.exp(turn) for sample, turn in zip(pcm, turns, strict=True)))
+
+    low = max((697, 770, 852, 941), key=level)
+    high = max((1209, 1336, 1477, 1633), key=level)
+    rows = {697: "123A", 770: "456B", 852: "789C", 941: "*0#D"}
+    return rows[low][(1209, 1336, 1477, 1633).index(high)]
 
 
 async def test_closing_ends_calls_in_peace() -> None:
@@ -342,6 +377,12 @@ async def test_an_address_in_use_is_an_os_error() -> None:
 async def test_options_are_checked() -> None:
     with pytest.raises(TypeError, match='option "volume"'):
         async with talkpath.Server(_silent, LISTEN, volume=11):  # type: ignore[call-arg]
+            pass
+    with pytest.raises(ValueError, match="codec ulaw at 8000 Hz, wanted slin"):
+        async with talkpath.Server(_silent, LISTEN, codec="ulaw"):
+            pass
+    with pytest.raises(ValueError, match="playout"):
+        async with talkpath.Server(_silent, LISTEN, playout="now"):
             pass
     with pytest.raises(ValueError, match="ptime"):
         async with talkpath.Server(_silent, LISTEN, ptime_ms=15):

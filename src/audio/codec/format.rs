@@ -119,6 +119,16 @@ impl Codec {
         }
     }
 
+    /// The longest packet time of at most `limit` that can be encoded as one: of Opus 60, 40, 20 or 10 ms (or 5 or 2.5),
+    /// otherwise `limit` itself.
+    #[must_use]
+    pub const fn ptime_within(self, limit: Duration) -> Duration {
+        match self {
+            Self::Plain { .. } | Self::G722 => limit,
+            Self::Opus { rate } => rate.duration_of(self.samples_per_frame(limit) as u64),
+        }
+    }
+
     /// How many bytes a frame of `ptime` takes on the wire: 160 for 20 ms of G.711 and of G.722, at most 1,276 for those of
     /// Opus.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::audio::codec::{Codec, Encoding};
 use crate::io::server::listen::Listen;
 use crate::protocol::audiosocket::Kind;
 use crate::protocol::rtp::{Format, PayloadTypes};
@@ -64,6 +65,13 @@ impl ServerConfig {
             && Kind::Audio(rate).to_byte().is_none()
         {
             return Err(Error::invalid(format!("output rate of {rate}, wanted one that AudioSocket has a kind for")));
+        }
+        if let (Listen::AudioSocket(_), Some(codec)) = (&self.listen, self.session.codec)
+            && !matches!(codec, Codec::Plain { encoding: Encoding::Slin, rate } if Kind::Audio(rate).to_byte().is_some())
+        {
+            return Err(Error::invalid(format!(
+                "codec {codec}, wanted slin at a rate that AudioSocket has a kind for"
+            )));
         }
         if let Listen::Rtp(range) = self.listen {
             range.validate()?;
