@@ -202,6 +202,48 @@ fn a_gap_of_several_packets_ends_with_the_copy() {
 }
 
 #[test]
+fn a_copy_is_found_however_frames_are_packed() {
+    let rate = SampleRate::HZ_16000;
+    let packets = packets(rate, OpusOptions::default(), PTIME, &voice(rate, 0.4));
+    let (toc, frame) = packets[12].split_first().unwrap();
+    let size = frame.len() as u8;
+    assert!(*toc & 3 == 0 && size < 252, "one frame, of a size that one byte tells");
+    let packed = |code: u8, header: &[u8], frames: usize, padding: usize| {
+        [&[*toc | code], header, &frame.repeat(frames), &vec![0; padding]].concat()
+    };
+    let once = |packet: &[u8], samples: usize| {
+        let mut decoder = OpusDecoder::new(rate).unwrap();
+        packets[..11].iter().for_each(|packet| assert!(decoder.decode(packet).is_ok()));
+        let mut out = vec![0; 320];
+        let recovered = decoder.recover_into(packet, 320, &mut out);
+        assert_eq!(decoder.decode(packet).map(|heard| heard.len()).ok(), Some(samples), "{packet:?}");
+        recovered.map(|_| out)
+    };
+    let wanted = once(&packets[12], 320);
+    assert!(wanted.is_some());
+    for (packet, samples) in [
+        (packed(1, &[], 2, 0), 640),
+        (packed(2, &[size], 2, 0), 640),
+        // As many frames as the first byte says; 64 more of it is padding, 128 more sizes.
+        (packed(3, &[2], 2, 0), 640),
+        (packed(3, &[64 + 1, 5], 1, 5), 320),
+        (packed(3, &[64 + 1, 255, 1], 1, 255), 320),
+        (packed(3, &[128 + 3, size, size], 3, 0), 960),
+        (packed(3, &[128 + 64 + 2, 3, size], 2, 3), 640),
+    ] {
+        assert!(once(&packet, samples) == wanted, "{packet:?}");
+    }
+    // A first frame of no bytes holds nothing, and neither does half a packet.
+    assert_eq!(once(&[&[*toc | 2, 0], frame].concat(), 640), None);
+    let mut decoder = OpusDecoder::new(rate).unwrap();
+    for bad in [packed(1, &[], 1, 1 + frame.len() % 2), packed(2, &[size + 1], 1, 0), packed(3, &[128 + 2, 252], 0, 0)]
+    {
+        assert_eq!(decoder.recover_into(&bad, 320, &mut [0; 320]), None, "{bad:?}");
+        assert!(decoder.decode(&bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
 fn what_holds_no_copy_recovers_nothing() {
     let rate = SampleRate::HZ_16000;
     let sent = voice(rate, 0.4);
