@@ -119,6 +119,8 @@ class Caller:
         rate: int,
         *,
         duration_ms: float,
+        codec: str | None = None,
+        impair: str = "",
         calls: int = 1,
         stagger_ms: float = 0.0,
         loop_audio: bool = False,

@@ -108,7 +108,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where the server listens, host:port; the port is the real one where 0 was asked for."""
+        """Where the server listens: host:port, or all of rtp://host:first-last; real ports where 0 was asked for."""
         return self._entered().address
 
     @property

@@ -8,10 +8,13 @@ use pyo3::types::PyDict;
 use super::buffer::{new_pcm, with_samples};
 use super::error::guard;
 use super::{lock, milliseconds};
+use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::SampleRate;
 use crate::io::caller::{self, CallerConfig, CallerReport, Recording};
+use crate::io::server::Listen;
+use crate::protocol::rtp::Format;
 use crate::session::LatenessHistogram;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Result};
 
 /// Calls that are being placed.
 #[pyclass(frozen, module = "talkpath._talkpath")]
@@ -22,8 +25,15 @@ pub(super) struct Caller {
 #[pymethods]
 impl Caller {
     /// Starts to place `calls` calls that say `audio` and hang up after `duration_ms`.
+    ///
+    /// `to` is what a server listens on: `[audiosocket://]HOST:PORT` or `rtp://HOST:FIRST[-LAST]`. Over RTP `codec` says
+    /// what is sent: ulaw, alaw, g722, slin16, opus16 and the like, with `rate` its rate. What is sent goes through a
+    /// network of the impairments `impair`; over AudioSocket that can only take time.
     #[new]
-    #[pyo3(signature = (to, audio, rate, *, duration_ms, calls = 1, stagger_ms = 0.0, loop_audio = false, record = false))]
+    #[pyo3(signature = (
+        to, audio, rate, *, duration_ms, codec = None, impair = "", calls = 1, stagger_ms = 0.0, loop_audio = false,
+        record = false,
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -31,6 +41,8 @@ impl Caller {
         audio: &Bound<'_, PyAny>,
         rate: u32,
         duration_ms: f64,
+        codec: Option<&str>,
+        impair: &str,
         calls: usize,
         stagger_ms: f64,
         loop_audio: bool,
@@ -38,14 +50,20 @@ impl Caller {
     ) -> PyResult<Self> {
         let rate = SampleRate::new(rate)?;
         let audio: Arc<[i16]> = with_samples(audio, |samples, _| Ok(Arc::from(samples)))?;
-        let to = super::resolve(py, to)?;
+        let to = py.detach(|| Listen::resolve(to))?;
+        let codec = match (codec, &to) {
+            (None, _) => Codec::Plain { encoding: Encoding::Slin, rate },
+            (Some(name), Listen::Rtp(_)) => of_rtp(name, rate)?,
+            (Some(name), _) => Codec::from_name(name, rate)?,
+        };
         let config = CallerConfig {
+            impairment: impair.parse()?,
             duration: super::duration_ms("duration_ms", duration_ms)?,
             stagger: super::duration_ms("stagger_ms", stagger_ms)?,
             calls,
             loop_audio,
             record,
-            ..CallerConfig::new(to, audio, rate)
+            ..CallerConfig::with_codec(to, audio, codec)
         };
         let running = guard(|| Ok(caller::Caller::start(config)?))?;
         Ok(Self { running: Mutex::new(Some(running)) })
@@ -85,6 +103,17 @@ impl Caller {
     }
 }
 
+/// A codec by its name in RTP.
+fn of_rtp(name: &str, rate: SampleRate) -> Result<Codec> {
+    match name.parse()? {
+        Format::Audio(codec) if codec.rate() == rate => Ok(codec),
+        Format::Audio(codec) => Err(Error::invalid(format!("audio at {rate} for {name}, wanted {}", codec.rate()))),
+        Format::ComfortNoise | Format::TelephoneEvent => {
+            Err(Error::invalid(format!("codec {name}, wanted one of audio")))
+        }
+    }
+}
+
 fn report_dict<'py>(py: Python<'py>, report: &CallerReport) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("calls", report.calls)?;
@@ -96,10 +125,13 @@ fn report_dict<'py>(py: Python<'py>, report: &CallerReport) -> PyResult<Bound<'p
     dict.set_item("elapsed_ms", milliseconds(report.elapsed))?;
     dict.set_item("frames_sent", report.frames_sent)?;
     dict.set_item("frames_blocked", report.frames_blocked)?;
+    dict.set_item("frames_withheld", report.frames_withheld)?;
     dict.set_item("frames_received", report.frames_received)?;
     dict.set_item("frames_lost", report.frames_lost)?;
     dict.set_item("gaps", report.gaps)?;
     dict.set_item("longest_gap_ms", milliseconds(report.longest_gap))?;
+    dict.set_item("far_end_lost", report.far_end_lost)?;
+    set_histogram(&dict, "round_trip", &report.round_trip)?;
     set_histogram(&dict, "lateness", &report.lateness)?;
     set_histogram(&dict, "send_lateness", &report.send_lateness)?;
     set_histogram(&dict, "connecting", &report.connecting)?;

@@ -19,8 +19,6 @@ mod resampler;
 mod server;
 mod vad;
 
-use std::io::ErrorKind::InvalidInput;
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,16 +57,6 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// A panic in an earlier call does not make the object unusable.
 fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
     mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Finds the address of a host:port, letting other Python threads run while a name is looked up.
-fn resolve(py: Python<'_>, address: &str) -> Result<SocketAddr> {
-    let found = py.detach(|| address.to_socket_addrs().map(|mut addresses| addresses.next()));
-    let found = found.map_err(|error| match error.kind() {
-        InvalidInput => Error::invalid(format!("address {address:?}, wanted HOST:PORT")),
-        _ => Error::io(format!("look up {address}"), error),
-    })?;
-    found.ok_or_else(|| Error::invalid(format!("address {address:?}, wanted one that exists")))
 }
 
 fn milliseconds(duration: Duration) -> f64 {

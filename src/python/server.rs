@@ -24,6 +24,7 @@ use crate::io::server::{self, Listen, ServerConfig};
 pub(super) struct Server {
     server: server::Server,
     notifier: Arc<Notifier>,
+    listen: Listen,
 }
 
 #[pymethods]
@@ -37,14 +38,20 @@ impl Server {
             set_option(&mut config, name.extract()?, &value)?;
         }
         let notifier = Arc::new(Notifier::new()?);
+        let listen = config.listen.clone();
         let server = guard(|| Ok(server::Server::bind(config, Arc::clone(&notifier))?))?;
-        Ok(Self { server, notifier })
+        Ok(Self { server, notifier, listen })
     }
 
-    /// Where it listens, host:port.
+    /// Where it listens: host:port, and for RTP all of `rtp://host:first-last`, for which callers choose ports.
     #[getter]
     fn address(&self) -> String {
-        self.server.local_addr().to_string()
+        let local = self.server.local_addr();
+        match &self.listen {
+            Listen::Rtp(range) if range.first < range.last => self.listen.to_string(),
+            Listen::Rtp(_) => format!("rtp://{local}"),
+            _ => local.to_string(),
+        }
     }
 
     /// The descriptor that becomes readable when `poll` has something.

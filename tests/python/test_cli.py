@@ -12,7 +12,7 @@ import pytest
 import talkpath
 from audio import noise
 from talkpath._talkpath import Caller
-from talkpath.cli.serving import serving
+from talkpath.cli.serving import free_rtp_ports, serving
 
 
 def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -63,6 +63,31 @@ def test_a_call_to_echo_comes_back_as_it_was(tmp_path: Path, codec: str, rate: i
         assert reply.getnframes() > 2 * rate
 
 
+@pytest.mark.parametrize(
+    ("codec", "rate", "likeness"), [("ulaw", 8000, 0.99), ("slin16", 16000, 0.999), ("g722", 16000, 0.9)]
+)
+def test_a_call_over_rtp_comes_back_as_it_was(tmp_path: Path, codec: str, rate: int, likeness: float) -> None:
+    file = write_wav(tmp_path / "noise.wav", bytes(rate // 5) + noise(1.5, rate), rate=rate)
+    with serving("echo", "--prebuffer", "300", listen=free_rtp_ports(1)) as server:
+        assert server.address.startswith("rtp://127.0.0.1:")
+        done = run("call", str(file), "--to", server.address, "--codec", codec, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["rate"], summary["frames_withheld"]) == (rate, 0)
+    assert summary["correlation"] >= likeness
+
+
+def test_load_makes_the_network_worse() -> None:
+    done = run("load", "-n", "5", "--seconds", "2", "--impair", "loss=10%,burst=2,jitter=20ms,seed=3", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["connected"], summary["frames_sent"] + summary["frames_withheld"]) == (5, 500)
+    assert 20 <= summary["frames_withheld"] <= 90
+    assert summary["frames_received"] >= 5 * 85
+    assert summary["impair"] == "loss=10%,burst=2,jitter=20ms,seed=3"
+    assert "frames to the server lost" in " ".join(done.stderr.split())
+
+
 def test_demo_draws_the_call_and_the_interruption(tmp_path: Path) -> None:
     done = run("demo", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -109,6 +134,17 @@ def test_a_handler_of_ones_own_is_found_in_the_working_directory(tmp_path: Path)
         (["call", "text.wav"], 2, "wanted a 16-bit PCM WAV file"),
         (["call", "good.wav", "--codec", "gsm"], 2, "codec 'gsm', wanted one of slin"),
         (["call", "good.wav", "--to", "127.0.0.1:1"], 1, "no call to 127.0.0.1:1"),
+        (["call", "good.wav", "--to", "rtp://127.0.0.1:9"], 1, "no call to rtp://127.0.0.1:9: "),
+        (["call", "good.wav", "--to", "rtp://127.0.0.1:9", "--codec", "slin9"], 2, "codec 'slin9', wanted one of ulaw"),
+        (["call", "good.wav", "--to", "rtp://127.0.0.1"], 2, "wanted"),
+        (["call", "good.wav", "--to", "ws://127.0.0.1:1/"], 2, "wanted audiosocket://HOST:PORT or rtp://HOST:PORT"),
+        (["call", "good.wav", "--impair", "loss=1%"], 2, "impairments loss=1% over audiosocket, wanted only delay"),
+        (
+            ["load", "--to", "rtp://127.0.0.1:9000-9003", "-n", "3"],
+            2,
+            "3 calls to rtp://127.0.0.1:9000-9003, wanted at most 2",
+        ),
+        (["load", "--impair", "loss=much"], 2, 'loss of "much", wanted a percentage such as 5%'),
         (["load", "-n", "0"], 2, "greater than or equal to"),
         (["load", "-n", "2", "--seconds", "1", "--to", "127.0.0.1:1"], 1, "2 calls failed"),
         (["sing"], 2, "sing"),

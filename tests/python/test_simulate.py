@@ -54,7 +54,7 @@ def test_loss_and_lateness_are_told_and_drawn(tmp_path: Path) -> None:
     assert [it["lost"] for it in summary["timeline"]] == [3, 0, 0]
     assert summary["timeline"][1]["late"] == 1
     assert summary["timeline"][1]["network_ms"] == 300
-    assert "3 lost (2.9 %), 1 too late" in done.stderr
+    assert "3 lost (3.0 %), 1 too late" in " ".join(done.stderr.split())
     assert "concealed │" in done.stderr
 
 

@@ -3,6 +3,7 @@
 //! Nothing here sleeps: a test waits for the thing itself, and gives up after [`harness::LIMIT`].
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod caller;
 mod calls;
 mod ends;
 mod harness;

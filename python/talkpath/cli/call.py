@@ -1,5 +1,6 @@
 """`talkpath call`: plays Asterisk's part with a recording, and says how the far end did."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,25 +11,36 @@ from rich.table import Table
 from talkpath._talkpath import Caller
 from talkpath.cli.caller import Recorded, RoundTrip, recorded, round_trip, wait
 from talkpath.cli.console import console, give_up, print_json, refuse
+from talkpath.cli.trace import CODECS as RTP_CODECS
 from talkpath.cli.wav import Audio, read_wav, write_wav
 
 CODECS = {"slin": 8000, "slin12": 12000, "slin16": 16000, "slin24": 24000, "slin32": 32000, "slin44": 44100}
+RTP_CODEC = "ulaw"
 CODECS |= {"slin48": 48000, "slin96": 96000, "slin192": 192000}
 
 
 def call(
     file: Annotated[Path, typer.Argument(help="What the caller says: a 16-bit mono WAV file.")],
-    to: Annotated[str, typer.Option(help="The AudioSocket server, host:port.")] = "127.0.0.1:8090",
+    to: Annotated[
+        str, typer.Option(help="The server: [audiosocket://]HOST:PORT or rtp://HOST:PORT.")
+    ] = "127.0.0.1:8090",
     out: Annotated[Path | None, typer.Option(help="Where to write what came back, as WAV.")] = None,
     codec: Annotated[
-        str | None, typer.Option(help="slin (8 kHz), slin16, slin24, slin48, …; the file's by default.")
+        str | None,
+        typer.Option(
+            help="slin (8 kHz), slin16, slin24, …, the file's by default; over RTP ulaw, its default, alaw, g722, …"
+        ),
     ] = None,
+    impair: Annotated[
+        str,
+        typer.Option(help="Put what is said through a worse network: loss=5%,burst=2,jitter=40ms,seed=7 (RTP)."),
+    ] = "",
     listen: Annotated[float, typer.Option(min=0, help="Seconds to go on listening after the file.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
 ) -> None:
     """Place a call that says FILE, and record what comes back."""
-    sent = at_codec(_read(file), codec)
-    report, back = place(sent, to, listen_ms=listen * 1000)
+    sent = at_codec(_read(file), codec, to)
+    report, back = place(sent, to, listen_ms=listen * 1000, codec=codec, impair=impair)
     if report["failed"]:
         give_up(f"no call to {to}: {report['failure']}")
     trip = round_trip(sent, back)
@@ -42,20 +54,40 @@ def call(
         give_up("the call was answered but no audio came back")
 
 
-def place(sent: Audio, to: str, *, listen_ms: float) -> tuple[dict[str, Any], Recorded]:
+def place(
+    sent: Audio, to: str, *, listen_ms: float, codec: str | None = None, impair: str = ""
+) -> tuple[dict[str, Any], Recorded]:
     """Places one call, with a meter on a terminal, and returns the caller's report and what came back."""
-    caller = Caller(to, sent.pcm, sent.rate, duration_ms=sent.duration_ms + listen_ms, record=True)
+    duration_ms = sent.duration_ms + listen_ms
+    wire = wire_codec(codec, to)
+    caller = Caller(to, sent.pcm, sent.rate, duration_ms=duration_ms, codec=wire, impair=impair, record=True)
     report = _wait_with_meter(caller, sent.duration_ms + listen_ms) if console.is_terminal else wait(caller)
     return report, recorded(report, sent.rate)
 
 
-def at_codec(audio: Audio, codec: str | None) -> Audio:
-    """The audio at the rate of a codec's name; by default its own, or 24 kHz for text-to-speech's 22.05."""
+def at_codec(audio: Audio, codec: str | None, to: str) -> Audio:
+    """The audio at the rate of a codec's name; over AudioSocket its own by default, or 24 kHz for 22.05."""
+    if is_rtp(to):
+        return audio.at(RTP_CODECS[_known(codec or RTP_CODEC, RTP_CODECS)][1])
     if codec is None:
         return audio.at(24000) if audio.rate == 22050 else audio
-    if codec not in CODECS:
-        refuse(f"codec {codec!r}, wanted one of {', '.join(CODECS)}")
-    return audio.at(CODECS[codec])
+    return audio.at(CODECS[_known(codec, CODECS)])
+
+
+def wire_codec(codec: str | None, to: str) -> str | None:
+    """The codec as the core's caller wants it: of AudioSocket the rate says it all."""
+    return codec or RTP_CODEC if is_rtp(to) else None
+
+
+def is_rtp(to: str) -> bool:
+    """Whether a server is to be called over RTP."""
+    return to.startswith("rtp://")
+
+
+def _known(codec: str, codecs: Mapping[str, object]) -> str:
+    if codec not in codecs:
+        refuse(f"codec {codec!r}, wanted one of {', '.join(codecs)}")
+    return codec
 
 
 def summarise(sent: Audio, report: dict[str, Any], trip: RoundTrip | None) -> dict[str, Any]:
@@ -64,6 +96,7 @@ def summarise(sent: Audio, report: dict[str, Any], trip: RoundTrip | None) -> di
         "connected",
         "elapsed_ms",
         "frames_sent",
+        "frames_withheld",
         "frames_received",
         "frames_lost",
         "lateness_p50_ms",
@@ -91,10 +124,10 @@ def show(summary: dict[str, Any]) -> None:
     table.add_row(
         "call", f"{seconds:.1f} s at {rate:g} kHz" + (", ended by the far end" if summary["ended_early"] else "")
     )
-    table.add_row(
-        "frames",
-        f"{summary['frames_sent']} sent, {summary['frames_received']} received, {summary['frames_lost']} lost",
-    )
+    sent = f"{summary['frames_sent']} sent"
+    if summary["frames_withheld"]:
+        sent += f" ({summary['frames_withheld']} more lost on the way)"
+    table.add_row("frames", f"{sent}, {summary['frames_received']} received, {summary['frames_lost']} lost")
     lateness = " / ".join(f"{summary[f'lateness_{name}_ms']:.2f}" for name in ("p50", "p99", "max"))
     table.add_row("lateness", f"{lateness} ms (p50 / p99 / max)")
     table.add_row("gaps", f"{summary['gaps']}, the longest wait for a frame {summary['longest_gap_ms']:.1f} ms")

@@ -10,16 +10,33 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from talkpath._talkpath import Caller
+from talkpath.cli.call import at_codec, wire_codec
 from talkpath.cli.caller import wait
 from talkpath.cli.console import console, give_up, print_json
-from talkpath.cli.serving import Serving, serving
+from talkpath.cli.serving import Serving, free_rtp_ports, serving
 from talkpath.cli.wav import read_wav
+from talkpath.testing import Network
 
 
 def load(
     calls: Annotated[int, typer.Option("-n", "--calls", min=1, help="How many calls at once.")] = 100,
     seconds: Annotated[float, typer.Option(min=1, help="How long each call is.")] = 10.0,
-    to: Annotated[str | None, typer.Option(help="The server, host:port; by default one of its own is started.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="The server: [audiosocket://]HOST:PORT or rtp://HOST:FIRST-LAST; by default one of its own is started."
+        ),
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Over RTP: ulaw (the default), alaw, g722, slin16, opus16, …")
+    ] = None,
+    impair: Annotated[
+        str,
+        typer.Option(
+            help="Put what is said through a worse network: loss=5%,burst=2,jitter=40ms,reorder=1%. The server that is"
+            " started then takes RTP, as it does with a codec."
+        ),
+    ] = "",
     agent: Annotated[str, typer.Option(help="The agent of the server that is started.")] = "echo",
     vad: Annotated[bool, typer.Option(help="Whether the server that is started detects voices.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")] = False,
@@ -29,8 +46,10 @@ def load(
         server = None
         if to is None:
             options = [f"--max-calls={calls + 16}", "--vad" if vad else "--no-vad"]
-            server = stack.enter_context(serving(agent, *options))
-        summary = measure(server.address if server else str(to), server, calls, seconds)
+            over_rtp = codec is not None or not Network(impair).only_delays
+            listen = free_rtp_ports(calls) if over_rtp else "127.0.0.1:0"
+            server = stack.enter_context(serving(agent, *options, listen=listen))
+        summary = measure(server.address if server else str(to), server, calls, seconds, codec, impair)
     if as_json:
         print_json(summary)
     _show(summary)
@@ -42,14 +61,24 @@ def load(
         )
 
 
-def measure(to: str, server: Serving | None, calls: int, seconds: float) -> dict[str, Any]:
+def measure(
+    to: str, server: Serving | None, calls: int, seconds: float, codec: str | None = None, impair: str = ""
+) -> dict[str, Any]:
     """Places the calls and returns the figures; those of the server only if it is our own."""
-    speech = read_wav(files("talkpath").joinpath("data/question.wav"))
+    speech = at_codec(read_wav(files("talkpath").joinpath("data/question.wav")), codec, to)
     ramp_ms = min(2000.0, calls * 2.0)
     memory, cpu = (server.memory_bytes(), server.cpu_s()) if server else (0, 0.0)
     peak = memory
     caller = Caller(
-        to, speech.pcm, speech.rate, duration_ms=seconds * 1000, calls=calls, stagger_ms=ramp_ms, loop_audio=True
+        to,
+        speech.pcm,
+        speech.rate,
+        duration_ms=seconds * 1000,
+        codec=wire_codec(codec, to),
+        impair=impair,
+        calls=calls,
+        stagger_ms=ramp_ms,
+        loop_audio=True,
     )
 
     def watch(state: dict[str, Any]) -> None:
@@ -68,7 +97,8 @@ def measure(to: str, server: Serving | None, calls: int, seconds: float) -> dict
 
         report = wait(caller, on_progress, poll_s=0.25)
     report.pop("recording")
-    summary = {"processors": os.cpu_count(), "seconds": seconds, **report}
+    network = {"impair": Network(impair).impair} if impair else {}
+    summary = {"processors": os.cpu_count(), "seconds": seconds, "server": to, **network, **report}
     # A call runs for `seconds`, whatever the ramp: so many call-seconds were carried.
     carried = max(1.0, report["frames_sent"] / 50)
     summary["caller_cpu_per_call"] = report["cpu_s"] / carried
@@ -89,6 +119,10 @@ def _show(summary: dict[str, Any]) -> None:
     lost = summary["frames_lost"]
     style = "green" if lost == 0 else "red"
     table.add_row("frames", f"{summary['frames_received']} received, [{style}]{lost} lost[/]")
+    if "impair" in summary:
+        withheld = summary["frames_withheld"]
+        share = 100 * withheld / max(1, withheld + summary["frames_sent"])
+        table.add_row("network", f"{summary['impair']}: {withheld} frames to the server lost ({share:.1f} %)")
     lateness = " / ".join(f"{summary[f'lateness_{name}_ms']:.2f}" for name in ("p50", "p99", "p999", "max"))
     table.add_row("lateness", f"{lateness} ms (p50 / p99 / p99.9 / max)")
     own = " / ".join(f"{summary[f'send_lateness_{name}_ms']:.2f}" for name in ("p50", "p99", "max"))

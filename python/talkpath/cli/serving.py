@@ -2,11 +2,13 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +35,23 @@ class Serving:
         return 0
 
 
+def free_rtp_ports(calls: int) -> str:
+    """An address for so many calls over RTP at once: a range of ports of which none is taken now."""
+    for _ in range(100):
+        # What the system hands out comes from above; a range below it stays free.
+        first = random.randrange(10_000, 32_000 - 2 * calls, 2) if calls < 10_000 else 10_000
+        last = first + 2 * calls - 1
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, last + 1):
+                taken = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                taken.bind(("127.0.0.1", port))
+            return f"rtp://127.0.0.1:{first}-{last}"
+    raise TalkpathOSError(f"no {2 * calls} UDP ports in a row are free")
+
+
 @contextmanager
-def serving(agent: str, *options: str) -> Iterator[Serving]:
-    """Runs `talkpath serve` on a free port until the block ends."""
+def serving(agent: str, *options: str, listen: str = "127.0.0.1:0") -> Iterator[Serving]:
+    """Runs `talkpath serve`, on a free port by default, until the block ends."""
     command = [
         sys.executable,
         "-m",
@@ -44,7 +60,7 @@ def serving(agent: str, *options: str) -> Iterator[Serving]:
         "--agent",
         agent,
         "--listen",
-        "127.0.0.1:0",
+        listen,
         "--json",
         *options,
     ]

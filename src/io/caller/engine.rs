@@ -1,21 +1,31 @@
 //! The caller's thread: starts calls when it is time, keeps their pace, and stamps what comes back.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollTimeout};
 use nix::sys::time::{TimeSpec, TimeValLike};
 
-use super::line::{Line, Script, Stage};
-use super::{CallerConfig, CallerProgress, CallerReport, FRAME, Recording, Shared};
+use super::flight::Flight;
+use super::hearing::Hearing;
+use super::line::{Line, Stage};
+use super::rtp_wire::RtpWire;
+use super::script::Script;
+use super::stream_wire::StreamWire;
+use super::wire::Wire;
+use super::{CallerConfig, CallerProgress, CallerReport, FRAME, Recording, Shared, uncallable};
+use crate::impair::Impairment;
 use crate::io::clock::Clock;
 use crate::io::priority::raise_this_thread;
+use crate::io::server::Listen;
 use crate::io::socket;
 use crate::protocol::call_id::CallId;
+use crate::protocol::rtp::PayloadTypes;
 use crate::{Error, Result, Timestamp};
 
 /// All calls, and what is measured.
@@ -29,6 +39,7 @@ pub(super) struct Engine {
     due: Vec<Timestamp>,
     live: usize,
     seed: [u8; 16],
+    types: Arc<PayloadTypes>,
     scratch: Vec<u8>,
     report: CallerReport,
     began: Timestamp,
@@ -37,14 +48,15 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(config: CallerConfig, shared: Arc<Shared>) -> Result<Self> {
-        socket::raise_descriptor_limit(config.calls + SPARE_DESCRIPTORS);
+        // RTP takes two a call.
+        socket::raise_descriptor_limit(2 * config.calls + SPARE_DESCRIPTORS);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .map_err(|errno| Error::io("set up the caller", errno.into()))?;
         let mut seed = [0; 16];
         std::fs::File::open("/dev/urandom")
             .and_then(|mut random| random.read_exact(&mut seed))
             .map_err(|error| Error::io("read /dev/urandom", error))?;
-        let mut script = Script::new(&config.audio, config.rate, config.loop_audio);
+        let mut script = Script::new(&config.audio, config.codec, config.loop_audio)?;
         script.duration = config.duration;
         script.keys.clone_from(&config.keys);
         let report = CallerReport { calls: config.calls, ..CallerReport::default() };
@@ -56,6 +68,7 @@ impl Engine {
             due: Vec::with_capacity(config.calls),
             live: 0,
             seed,
+            types: Arc::default(),
             scratch: vec![0; 16_384],
             report,
             began: Timestamp::ZERO,
@@ -89,7 +102,7 @@ impl Engine {
         }
         self.report.elapsed = Clock::now().since(self.began);
         self.report.cpu = Clock::thread_cpu_time();
-        self.report.recording = self.lines.first_mut().and_then(|line| line.recording.take());
+        self.report.recording = self.lines.first_mut().and_then(|line| line.hearing.recording.take());
         self.published = Timestamp::ZERO;
         self.publish();
         self.report
@@ -98,29 +111,49 @@ impl Engine {
     fn start_due(&mut self) {
         while self.lines.len() < self.config.calls && self.next_start() <= Clock::now() {
             let index = self.lines.len();
-            let id = self.config.id.filter(|_| index == 0).unwrap_or_else(|| self.random_id(index));
             let now = Clock::now();
-            let opened = socket::start_connect(self.config.to).and_then(|stream| {
-                let event = EpollEvent::new(EpollFlags::EPOLLOUT, index as u64);
-                self.epoll.add(&stream, event)?;
-                Ok(stream)
-            });
+            let opened = self.open(index, now);
             match opened {
-                Ok(stream) => {
-                    let watched = (index == 0 && self.config.record).then(Recording::default);
-                    let line = Line::new(stream, id, now, watched);
+                Ok(line) => {
                     self.due.push(line.due);
                     self.lines.push(line);
                     self.live += 1;
+                    if !self.lines[index].wire().must_connect() {
+                        self.begin(index);
+                    }
                 }
                 Err(error) => {
                     // It stays out of the list of lines, so it is not to be waited for either.
                     self.config.calls -= 1;
                     self.report.failed += 1;
-                    self.report.failure.get_or_insert(format!("connect to {}: {error}", self.config.to));
+                    self.report.failure.get_or_insert_with(|| format!("call {}: {error}", self.config.to));
                 }
             }
         }
+    }
+
+    /// Makes call number `index`, and has its sockets watched.
+    fn open(&self, index: usize, now: Timestamp) -> Result<Line> {
+        let config = &self.config;
+        let wire = match &config.to {
+            Listen::AudioSocket(to) => {
+                let id = config.id.filter(|_| index == 0).unwrap_or_else(|| self.random_id(index));
+                StreamWire::open(*to, id).map(Wire::Stream)
+            }
+            Listen::Rtp(range) => {
+                let to = SocketAddr::new(range.host, range.place(index).unwrap_or(range.last));
+                let seed = u64::from_ne_bytes(*self.seed.first_chunk().unwrap_or(&[0; 8])) ^ index as u64;
+                RtpWire::open(to, Arc::clone(&self.types), seed, now).map(|wire| Wire::Rtp(Box::new(wire)))
+            }
+            Listen::WebSocket(_) | Listen::Nowhere => return Err(uncallable(&config.to)),
+        };
+        let failed = |error| Error::io("open a socket", error);
+        let wire = wire.map_err(failed)?;
+        wire.watch(&self.epoll, index as u64).map_err(|errno| failed(errno.into()))?;
+        let is_worse = config.impairment != Impairment::default();
+        let flight = is_worse.then(|| Flight::new(&config.impairment, index)).transpose()?;
+        let hearing = Hearing::new((index == 0 && config.record).then(Recording::default));
+        Ok(Line::new(wire, config.codec, flight, config.impairment.drift_ppm, hearing, now))
     }
 
     fn send_due(&mut self) {
@@ -142,28 +175,33 @@ impl Engine {
         } else if self.due[index] != NEVER {
             self.due[index] = NEVER;
             self.live -= 1;
-            let _ = self.epoll.delete(line.stream());
+            line.wire().unwatch(&self.epoll);
         }
     }
 
     fn attend(&mut self, event: &EpollEvent) {
         let index = event.data() as usize;
         let line = &mut self.lines[index];
-        let now = Clock::now();
-        if line.stage != Stage::Connecting {
-            line.read(&mut self.scratch, now, &mut self.report);
+        if line.stage == Stage::Connecting {
+            self.begin(index);
+        } else {
+            line.read(&mut self.scratch, Clock::now(), &mut self.report);
             self.settle(index);
-            return;
         }
+    }
+
+    /// Has a call talk that is connected.
+    fn begin(&mut self, index: usize) {
+        let now = Clock::now();
         // Calls that begin together are spread over a packet time all the same, as calls in the world are.
         let frame_us = FRAME.as_micros() as u64;
         let grid_us = BATCH_INTERVAL.as_micros() as u64;
         let phase_us = frame_us * index as u64 / self.config.calls as u64 / grid_us * grid_us;
         let wait_us = (phase_us + frame_us - now.as_micros() % frame_us) % frame_us;
+        let line = &mut self.lines[index];
         line.connected(now + Duration::from_micros(wait_us), now, &mut self.report);
         if line.stage == Stage::Talking {
-            let mut event = EpollEvent::new(EpollFlags::EPOLLIN, index as u64);
-            let _ = self.epoll.modify(line.stream(), &mut event);
+            line.wire().watch_input(&self.epoll, index as u64);
         }
         self.settle(index);
     }
@@ -172,7 +210,7 @@ impl Engine {
         self.config.calls = self.lines.len();
         for index in 0..self.lines.len() {
             if self.due[index] != NEVER {
-                self.lines[index].finish(&mut self.report);
+                self.lines[index].finish(Clock::now(), &mut self.report);
                 self.settle(index);
             }
         }
@@ -211,7 +249,7 @@ impl Engine {
             frames_sent: self.report.frames_sent,
             frames_received: self.report.frames_received,
             sent_level_dbfs: first.map_or(0.0, |line| line.sent_level),
-            received_level_dbfs: first.map_or(0.0, |line| line.received_level),
+            received_level_dbfs: first.map_or(0.0, |line| line.hearing.level_dbfs),
             is_finished: false,
         };
     }

@@ -1,11 +1,19 @@
-//! Plays Asterisk's part: places paced calls, and measures what comes back.
+//! Plays Asterisk's part: places paced calls over AudioSocket or RTP, and measures what comes back.
 //!
 //! One thread carries all calls, as cheaply as it can, so that a thousand of them beside the server under test tell about
 //! the server. Arrivals are stamped when they are read, at most half a millisecond after they came. What the samples mean
 //! (a round trip by correlation, a picture) is for the program to find out from the [`Recording`].
+//!
+//! What is sent can be put through a worse network than there is, see [`CallerConfig::impairment`].
 
 mod engine;
+mod flight;
+mod hearing;
 mod line;
+mod rtp_wire;
+mod script;
+mod stream_wire;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +21,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::{PTIME, SampleRate};
+use crate::impair::Impairment;
 use crate::io::priority::Priority;
+use crate::io::server::Listen;
 use crate::protocol::audiosocket::Kind;
 use crate::protocol::call_id::CallId;
+use crate::protocol::rtp::{Format, PayloadTypes};
 use crate::session::LatenessHistogram;
 use crate::{Error, Result};
 use engine::Engine;
@@ -24,11 +36,16 @@ use engine::Engine;
 /// Which calls to place, and what to say in them.
 #[derive(Clone, Debug)]
 pub struct CallerConfig {
-    /// The AudioSocket server.
-    pub to: SocketAddr,
-    /// The rate of [`audio`](Self::audio) and of what is sent; one that AudioSocket has a kind for.
-    pub rate: SampleRate,
-    /// What each call says, from its first frame on; silence follows.
+    /// Where the server listens. Of a range of RTP ports, call after call takes the next place; of a single one, the ports
+    /// above it, two a call.
+    pub to: Listen,
+    /// What is sent: over AudioSocket slin at a rate that it has a kind for, over RTP a codec with a payload type.
+    pub codec: Codec,
+    /// What what is sent goes through; over AudioSocket, which is a stream, it can only take time.
+    ///
+    /// Each call meets a fate of its own, from the seed and its number. Drift is that of the caller's clock.
+    pub impairment: Impairment,
+    /// What each call says at the codec's rate, from its first frame on; silence follows.
     pub audio: Arc<[i16]>,
     /// Whether it is said over and over.
     pub loop_audio: bool,
@@ -40,7 +57,7 @@ pub struct CallerConfig {
     pub duration: Duration,
     /// Keys that each call presses, and when, from its first frame on; in the order of time.
     pub keys: Vec<(Duration, char)>,
-    /// The first call's id; a random one if there is none. The others' are random.
+    /// The first call's id over AudioSocket; a random one if there is none. The others' are random.
     pub id: Option<CallId>,
     /// Whether what comes back in the first call is kept.
     pub record: bool,
@@ -49,13 +66,20 @@ pub struct CallerConfig {
 }
 
 impl CallerConfig {
-    /// One call that says `audio` once and hangs up when it is over.
+    /// One call over AudioSocket that says `audio` once and hangs up when it is over.
     #[must_use]
     pub fn new(to: SocketAddr, audio: Arc<[i16]>, rate: SampleRate) -> Self {
-        let duration = rate.duration_of(audio.len() as u64);
+        Self::with_codec(Listen::AudioSocket(to), audio, Codec::Plain { encoding: Encoding::Slin, rate })
+    }
+
+    /// One call that says `audio` once in a codec and hangs up when it is over.
+    #[must_use]
+    pub fn with_codec(to: Listen, audio: Arc<[i16]>, codec: Codec) -> Self {
+        let duration = codec.rate().duration_of(audio.len() as u64);
         Self {
             to,
-            rate,
+            codec,
+            impairment: Impairment::default(),
             audio,
             loop_audio: false,
             calls: 1,
@@ -69,6 +93,48 @@ impl CallerConfig {
     }
 }
 
+impl CallerConfig {
+    /// Checks that the transport can do what is asked of it.
+    fn validate_transport(&self) -> Result<()> {
+        let Self { codec, impairment, calls, .. } = self;
+        impairment.validate()?;
+        match &self.to {
+            Listen::AudioSocket(_) => {
+                let Codec::Plain { encoding: Encoding::Slin, rate } = *codec else {
+                    return Err(Error::invalid(format!("{codec} over audiosocket, wanted slin")));
+                };
+                if Kind::Audio(rate).to_byte().is_none() {
+                    return Err(Error::invalid(format!("rate of {rate}, wanted one that AudioSocket has a kind for")));
+                }
+                if !impairment.only_delays() {
+                    let wanted = "wanted only delay, jitter and drift: a stream keeps order and loses nothing";
+                    return Err(Error::invalid(format!("impairments {impairment} over audiosocket, {wanted}")));
+                }
+                Ok(())
+            }
+            Listen::Rtp(range) => {
+                range.validate()?;
+                if range.first == 0 {
+                    return Err(Error::invalid("port 0, wanted one to call"));
+                }
+                if PayloadTypes::default().number_of(Format::Audio(*codec)).is_none() {
+                    return Err(Error::invalid(format!("{codec} over rtp, wanted a codec with a payload type")));
+                }
+                let places = range.places();
+                if *calls > places {
+                    return Err(Error::invalid(format!("{calls} calls to {}, wanted at most {places}", self.to)));
+                }
+                Ok(())
+            }
+            Listen::WebSocket(_) | Listen::Nowhere => Err(uncallable(&self.to)),
+        }
+    }
+}
+
+fn uncallable(to: &Listen) -> Error {
+    Error::invalid(format!("call to {to}, wanted audiosocket://HOST:PORT or rtp://HOST:PORT"))
+}
+
 /// How far it is; a snapshot up to 20 ms old.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallerProgress {
@@ -76,7 +142,7 @@ pub struct CallerProgress {
     pub elapsed: Duration,
     /// Calls that are being placed or run.
     pub active: usize,
-    /// Calls that connected, ever.
+    /// Calls that connected, ever; over RTP, those that were answered.
     pub connected: usize,
     /// Calls that could not be placed.
     pub failed: usize,
@@ -97,9 +163,9 @@ pub struct CallerProgress {
 pub struct CallerReport {
     /// Calls that were to be placed.
     pub calls: usize,
-    /// Calls that connected.
+    /// Calls that connected; over RTP, those that were answered.
     pub connected: usize,
-    /// Calls that could not be placed.
+    /// Calls that could not be placed; over RTP, those that nobody answered.
     pub failed: usize,
     /// Why the first of them could not.
     pub failure: Option<String>,
@@ -113,6 +179,8 @@ pub struct CallerReport {
     pub frames_sent: u64,
     /// Audio frames that were not sent because the far end did not read.
     pub frames_blocked: u64,
+    /// Audio frames that were not sent because the [impairment](CallerConfig::impairment) loses them.
+    pub frames_withheld: u64,
     /// Audio frames received.
     pub frames_received: u64,
     /// Audio frames that should have come between a call's first and last, but did not.
@@ -126,9 +194,14 @@ pub struct CallerReport {
     pub lateness: LatenessHistogram,
     /// How late this side sent its own frames; what is seen here is no fault of the far end.
     pub send_lateness: LatenessHistogram,
-    /// How long connecting took.
+    /// Packets that the far ends say they have missed: RTP alone, and calls that were long enough for a report, which comes
+    /// after some 5 s.
+    pub far_end_lost: u64,
+    /// How long a packet takes there and back, by each call's last report: RTP alone.
+    pub round_trip: LatenessHistogram,
+    /// How long connecting took: AudioSocket alone.
     pub connecting: LatenessHistogram,
-    /// How long after the id the first audio came back.
+    /// How long after the call began the first audio came back.
     pub first_audio: LatenessHistogram,
     /// Processor time that placing the calls took.
     pub cpu: Duration,
@@ -177,16 +250,14 @@ impl Caller {
     /// Starts to place the calls.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are no calls, AudioSocket has no kind for the rate,
-    /// or a key is no DTMF digit; [`Io`](crate::ErrorKind::Io) if the thread cannot be started. A call that cannot be placed is
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are no calls or more than places, the transport does
+    /// not carry the codec or cannot lose what the impairment loses, or a key is no DTMF digit; [`Io`](crate::ErrorKind::Io) if the thread cannot be started. A call that cannot be placed is
     /// no error here but counted in the report.
     pub fn start(config: CallerConfig) -> Result<Self> {
         if config.calls == 0 {
             return Err(Error::invalid("0 calls, wanted at least 1"));
         }
-        if Kind::Audio(config.rate).to_byte().is_none() {
-            return Err(Error::invalid(format!("rate of {}, wanted one that AudioSocket has a kind for", config.rate)));
-        }
+        config.validate_transport()?;
         if let Some((_, key)) = config.keys.iter().find(|(_, key)| !"0123456789*#ABCD".contains(*key)) {
             return Err(Error::invalid(format!("key {key:?}, wanted one of 0 to 9, *, #, A to D")));
         }

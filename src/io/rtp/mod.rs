@@ -9,3 +9,4 @@ mod link;
 mod ports;
 
 pub(crate) use entrance::Entrance;
+pub(crate) use ports::Ports;

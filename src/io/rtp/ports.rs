@@ -9,16 +9,16 @@ use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
 use crate::io::socket;
 
 /// A pair of sockets.
-pub(super) struct Ports {
-    pub(super) rtp: UdpSocket,
-    pub(super) rtcp: UdpSocket,
+pub(crate) struct Ports {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
     /// Where RTP comes in.
-    pub(super) local: SocketAddr,
+    pub(crate) local: SocketAddr,
 }
 
 impl Ports {
     /// Opens the pair whose lower port is `port`; any that is free, if that is 0.
-    pub(super) fn bind(host: IpAddr, port: u16) -> Result<Self> {
+    pub(crate) fn bind(host: IpAddr, port: u16) -> Result<Self> {
         if port != 0 {
             return Self::bind_exactly(host, port);
         }
@@ -44,7 +44,7 @@ impl Ports {
 
     /// Takes the next refusal that the network has reported for what the RTP socket has sent, and returns to whom that
     /// was; nothing if there is none.
-    pub(super) fn take_refusal(&self) -> Option<SocketAddr> {
+    pub(crate) fn take_refusal(&self) -> Option<SocketAddr> {
         // Of the datagram that was refused not even the first byte matters.
         let mut content = [0; 1];
         let mut content = [IoSliceMut::new(&mut content)];

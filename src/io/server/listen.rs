@@ -69,6 +69,21 @@ impl PortRange {
         Err(Error::invalid(format!("ports {first} to {last}, wanted an even one and the one above it")))
     }
 
+    /// The port of a caller's call number `index`: of a range the next place, of a single port two more a call.
+    #[must_use]
+    pub fn place(self, index: usize) -> Option<u16> {
+        if self.first < self.last {
+            return self.calls().nth(index);
+        }
+        u16::try_from(usize::from(self.first) + 2 * index).ok()
+    }
+
+    /// How many calls there can be at once, as far as a caller can tell.
+    #[must_use]
+    pub fn places(self) -> usize {
+        if self.first < self.last { self.calls().count() } else { usize::from((u16::MAX - self.first) / 2) + 1 }
+    }
+
     /// The ports on which there can be a call, in their order.
     pub fn calls(self) -> impl Iterator<Item = u16> {
         let Self { first, last, .. } = self;
