@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import debian
+from ari import Ari
 from caller import Tap
 from pbx import Pbx, Ports
 from speech import Samples, read
@@ -51,6 +52,13 @@ def pbx(tree: debian.Tree, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A running Asterisk."""
     with Pbx(tree, tmp_path_factory.mktemp("asterisk") / "run", Ports.choose()) as running:
         yield running
+
+
+@pytest.fixture
+def ari(pbx: Pbx) -> Iterator[Ari]:
+    """The program that controls the calls which the dialplan hands to `stasis`."""
+    with Ari(pbx.ports.http) as program:
+        yield program
 
 
 @pytest.fixture

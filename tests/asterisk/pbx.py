@@ -36,15 +36,17 @@ class Ports:
 
     manager: int
     sip: int
+    http: int
     rtp_first: int
     rtp_count: int = 100
 
     @classmethod
     def choose(cls) -> Ports:
-        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,RTP}_PORT, or one that is free."""
+        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,HTTP,RTP}_PORT, or one that is free."""
         return cls(
             manager=_port("MANAGER", free_tcp_port),
             sip=_port("SIP", free_udp_port),
+            http=_port("HTTP", free_tcp_port),
             rtp_first=_port("RTP", lambda: 2 * random.randrange(10_000, 15_000)),
         )
 
@@ -161,6 +163,11 @@ class Call:
     name: str
     pbx: Pbx = field(repr=False)
 
+    @property
+    def agent_channel(self) -> str:
+        """The id of the channel that the agent's extension answers."""
+        return f"{self.name}-agent"
+
     def wait_until_done(self) -> None:
         """Waits until the caller has done all that it does before it hangs up."""
         self.pbx.manager.wait_for("UserEvent", UserEvent="CallerDone", Call=self.name)
@@ -174,7 +181,7 @@ class Call:
 
     def wait_until_gone(self) -> None:
         """Waits until both channels of the call are gone."""
-        for channel in (self.name, f"{self.name}-agent"):
+        for channel in (self.name, self.agent_channel):
             self.pbx.manager.wait_for("Hangup", Uniqueid=channel)
 
     def hang_up(self) -> None:
@@ -255,7 +262,7 @@ class Pbx:
             "Originate",
             *(f"__{key}={value}" for key, value in ({"CALL": call.name} | variables).items()),
             ChannelId=call.name,
-            OtherChannelId=f"{call.name}-agent",
+            OtherChannelId=call.agent_channel,
             Channel=f"Local/{agent}@{context}/n",
             Codecs=_format(rate),
             Async="true",
@@ -274,6 +281,7 @@ class Pbx:
             "modules": self.tree.modules,
             "manager_port": self.ports.manager,
             "sip_port": self.ports.sip,
+            "http_port": self.ports.http,
             "rtp_first_port": self.ports.rtp_first,
             "rtp_last_port": self.ports.rtp_first + self.ports.rtp_count - 1,
         }

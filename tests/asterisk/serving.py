@@ -19,8 +19,9 @@ WAIT_LIMIT_S = 30.0
 class Serving:
     """A running `talkpath serve`; a context manager that stops it."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, listen: str = "audiosocket://127.0.0.1:0") -> None:
         self._agent = agent
+        self._listen = listen
         self._lines: list[dict[str, Any]] = []
         self._finished = False
         self._changed = threading.Condition()
@@ -29,7 +30,7 @@ class Serving:
         here = str(Path(__file__).parent)
         command = [sys.executable, "-m", "talkpath", "serve", "--agent", self._agent, "--json"]
         self._process = subprocess.Popen(
-            [*command, "--listen", "audiosocket://127.0.0.1:0", "--grace", "1"],
+            [*command, "--listen", self._listen, "--grace", "1"],
             cwd=here,
             env=os.environ | {"PYTHONPATH": here, "COLUMNS": "120"},
             stdout=subprocess.PIPE,

@@ -108,3 +108,28 @@ def phrase(samples: Samples, rate: int, pause_s: float = 0.2) -> Samples:
         elif (window - last) * WINDOW_S >= pause_s:
             break
     return samples[max(0, first - 5) * size : (last + 1) * size]
+
+
+def phrases(samples: Samples, rate: int, pause_s: float = 0.15) -> list[slice]:
+    """Returns where each breath of clean recorded speech lies: what is between pauses of `pause_s` and more."""
+    size = int(rate * WINDOW_S)
+    voiced = np.flatnonzero(voice(samples, rate))
+    ends = np.flatnonzero(np.diff(voiced) * WINDOW_S >= pause_s)
+    firsts = voiced[np.concatenate([[0], ends + 1])]
+    lasts = voiced[np.concatenate([ends, [voiced.size - 1]])]
+    return [slice(int(first) * size, (int(last) + 1) * size) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def match_phrases(said: Samples, heard: Samples, rate: int) -> Match:
+    """Compares as `match` does, but each breath where it fits best, and returns the whole.
+
+    A jitter buffer follows the network: it shortens and lengthens pauses, in which nobody hears it.
+    """
+    found = [(said[part], match(said[part], heard)) for part in phrases(said, rate)]
+    energies = [float(np.sum(part.astype(np.float64) ** 2)) for part, _ in found]
+    sizes = [part.size for part, _ in found]
+    return Match(
+        delay=found[0][1].delay - phrases(said, rate)[0].start,
+        correlation=float(np.average([one.correlation for _, one in found], weights=energies)),
+        equal=float(np.average([one.equal for _, one in found], weights=sizes)),
+    )
