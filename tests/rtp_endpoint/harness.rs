@@ -64,7 +64,7 @@ pub(crate) fn heard(received: Received<'_>) -> (Vec<u16>, String) {
         for media in before.map(|(_, media)| media).into_iter().chain([media]) {
             match media {
                 Media::Audio { header, .. } => numbers.push(header.sequence),
-                Media::Keys(pressed) => keys.extend(pressed.iter()),
+                Media::Keys { keys: pressed, .. } => keys.extend(pressed.iter()),
                 Media::ComfortNoise { .. } => {}
             }
         }

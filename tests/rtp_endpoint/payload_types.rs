@@ -84,3 +84,23 @@ fn numbers_that_rtp_cannot_use_are_refused() {
     let types = PayloadTypes::default().with(96, format).unwrap().without(0);
     assert_eq!((types.format(0), types.number_of(format)), (None, Some(96)));
 }
+
+#[test]
+fn asterisks_own_numbers_of_linear_audio_are_answered_in_what_it_hears() {
+    let types = PayloadTypes::default();
+    let codec = |name: &str| match name.parse().unwrap() {
+        Format::Audio(codec) => Some(codec),
+        _ => None,
+    };
+    for (number, answer) in [(0, "ulaw"), (8, "alaw"), (9, "g722"), (10, "slin"), (11, "slin44"), (107, "opus24")] {
+        assert_eq!(types.answer_to(number), codec(answer), "{number}");
+    }
+    for number in [118, 122, 123, 124, 125, 126, 127] {
+        assert_eq!(types.answer_to(number), codec("g722"), "{number}");
+    }
+    assert_eq!([types.answer_to(13), types.answer_to(101), types.answer_to(96)], [None; 3]);
+    let agreed = types.with(118, "slin16".parse().unwrap()).unwrap().with(96, "slin24".parse().unwrap()).unwrap();
+    assert_eq!(agreed.answer_to(118), codec("slin16"));
+    assert_eq!(agreed.answer_to(96), codec("slin24"));
+    assert_eq!(agreed.answer_to(122), codec("g722"));
+}

@@ -45,8 +45,13 @@ pub enum Media<'a> {
         /// How far the background lies below full scale, in dB: 0 to 127.
         level: u8,
     },
-    /// Keys that were pressed; none if the packet only repeats what was known.
-    Keys(Keys),
+    /// Keys that were pressed.
+    Keys {
+        /// The packet's place in the stream: it takes a sequence number as audio does.
+        header: Header,
+        /// Which; none if the packet only repeats what was known.
+        keys: Keys,
+    },
 }
 
 /// The keys that one packet tells of, in their order.
@@ -112,10 +117,10 @@ impl Opener<'_> {
             }
             // What has no meaning does not come so far.
             Some(Format::TelephoneEvent) | None => match self.keys.handle_packet(header.timestamp, payload) {
-                Ok(events) => Media::Keys(events.filter_map(|event| event.digit()).collect()),
+                Ok(events) => Media::Keys { header, keys: events.filter_map(|event| event.digit()).collect() },
                 Err(_) => {
                     self.stats.malformed += 1;
-                    Media::Keys(Keys::default())
+                    Media::Keys { header, keys: Keys::default() }
                 }
             },
         }
