@@ -30,6 +30,12 @@ class Options(TypedDict, total=False):
     """Calls at a time; further ones are refused."""
     max_pending: int
     """Connections that have not yet said which call they are."""
+    payload_types: dict[int, str | None]
+    """Over RTP, what numbers stand for that both sides agreed upon: Asterisk's names of formats, or SDP's ("slin16",
+    "L16/16000", "opus", "telephone-event"); None takes a number's meaning away. They are put over Asterisk's own.
+
+    Asterisk's externalMedia agrees upon nothing. It hears only ulaw, alaw, G.722 and slin at 8 kHz, so slin16 is
+    answered in G.722, and keys go over ARI; `{101: None}` makes `send_dtmf` play tones."""
     handshake_timeout_s: float
     """How long such a connection may take."""
     idle_timeout_s: float
@@ -115,6 +121,16 @@ class Server:
     def sessions(self) -> tuple[Session, ...]:
         """The calls that run now."""
         return tuple(self._sessions.values())
+
+    def expect(self, call_id: str, within_s: float = 30.0) -> str:
+        """Keeps a port for a call over RTP, and returns where its far end is to send to, host:port.
+
+        RTP does not say which call it brings. Whoever sends audio to this port first, within `within_s` seconds,
+        becomes the session whose `id` is `call_id` (a UUID), so that a program over ARI knows its own channel:
+        `external_host=server.expect(call_id)`. Raises `ValueError` if the server does not listen on `rtp://`, or a
+        call has this id already, and `LimitExceeded` if no port is free.
+        """
+        return self._entered().expect(call_id, within_s)
 
     def stats(self) -> dict[str, Any]:
         """The server's counters now."""

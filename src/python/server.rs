@@ -2,6 +2,7 @@
 //!
 //! `talkpath.Server` is made of it: which handler gets a call, and what happens when it fails, is decided there.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,13 @@ impl Server {
             Listen::Rtp(_) => format!("rtp://{local}"),
             _ => local.to_string(),
         }
+    }
+
+    /// Keeps a port for the call with this id for `within_s` seconds; host:port.
+    fn expect(&self, py: Python<'_>, call_id: &str, within_s: f64) -> PyResult<String> {
+        let id = call_id.parse()?;
+        let within = duration_ms("within_s", within_s * 1e3)?;
+        guard(|| Ok(py.detach(|| self.server.expect(id, within))?.to_string()))
     }
 
     /// The descriptor that becomes readable when `poll` has something.
@@ -120,6 +128,15 @@ fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -
     match name {
         "max_calls" => config.max_calls = value.extract()?,
         "max_pending" => config.max_pending = value.extract()?,
+        "payload_types" => {
+            for (number, format) in value.extract::<BTreeMap<u8, Option<String>>>()? {
+                let types = std::mem::take(&mut config.payload_types);
+                config.payload_types = match format {
+                    Some(format) => types.with(number, format.parse()?)?,
+                    None => types.without(number),
+                };
+            }
+        }
         "handshake_timeout_s" => config.handshake_timeout = seconds()?,
         "idle_timeout_s" => config.idle_timeout = seconds()?,
         "media_threads" => config.media_threads = value.extract()?,

@@ -1,10 +1,17 @@
 //! A peer is heard and answered: audio, keys, and nobody else's.
 
+use std::time::Duration;
+
 use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
+use talkpath::jitter::Playout;
+use talkpath::protocol::rtp::{Format, PayloadTypes};
+use talkpath::protocol::telephone_event::Receiver;
 use talkpath::session::{Event, Written};
 
 use crate::harness::{Peer, Server};
+
+const SLIN16: Codec = Codec::Plain { encoding: Encoding::SlinBe, rate: SampleRate::HZ_16000 };
 
 #[test]
 fn a_call_begins_with_two_packets_and_both_are_heard() {
@@ -61,15 +68,28 @@ fn keys_are_heard_once_each_and_before_any_audio_too() {
 }
 
 #[test]
-fn wideband_linear_audio_is_answered_alike() {
+fn wideband_linear_audio_that_nobody_agreed_upon_is_answered_in_what_asterisk_hears() {
     let mut server = Server::start(|_| {});
     let mut peer = Peer::new(server.ports[0]);
-    for _ in 0..3 {
-        peer.send(118, &[0x10; 640], 320);
+    (0..3).for_each(|_| peer.send(118, &[0x10; 640], 320));
+    let call = server.wait_for_call();
+    let format = call.agent.control.format();
+    assert_eq!((format.input, format.output), (SLIN16, Codec::G722));
+    for _ in 0..5 {
+        let got = peer.read();
+        assert_eq!((got.header.payload_type, got.payload.len()), (9, 160));
     }
+}
+
+#[test]
+fn wideband_linear_audio_that_was_agreed_upon_is_answered_alike() {
+    let mut server = Server::start(|config| {
+        config.payload_types = PayloadTypes::default().with(118, Format::Audio(SLIN16)).unwrap();
+    });
+    let mut peer = Peer::new(server.ports[0]);
+    (0..3).for_each(|_| peer.send(118, &[0x10; 640], 320));
     let mut call = server.wait_for_call();
-    let slin16 = Codec::Plain { encoding: Encoding::SlinBe, rate: SampleRate::HZ_16000 };
-    assert_eq!(call.agent.control.format().output, slin16);
+    assert_eq!(call.agent.control.format().output, SLIN16);
     call.agent.output.try_write(&[0x0102; 16_000], SampleRate::HZ_16000, "hello", 0).unwrap();
     let sound = loop {
         let got = peer.read();
@@ -115,4 +135,47 @@ fn calls_on_several_ports_do_not_mix() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 4, "each has an id of its own");
+}
+
+#[test]
+fn the_agents_keys_go_out_as_telephone_events() {
+    let mut server = Server::start(|_| {});
+    let (peer, mut call) = server.call(0);
+    call.agent.output.send_dtmf("15#").unwrap();
+    let mut receiver = Receiver::new(SampleRate::HZ_8000);
+    let (mut keys, mut numbers) = (String::new(), Vec::new());
+    while keys.len() < 3 {
+        let got = peer.read();
+        numbers.push(got.header.sequence);
+        if got.header.payload_type == 101 {
+            let events = receiver.handle_packet(got.header.timestamp, &got.payload).unwrap();
+            keys.extend(events.filter_map(|event| event.digit()));
+        }
+    }
+    assert_eq!(keys, "15#");
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "in place of frames: {numbers:?}");
+}
+
+#[test]
+fn what_gets_lost_and_comes_out_of_order_is_put_right() {
+    let mut server = Server::start(|config| config.session.playout = Playout::Fixed(Duration::from_millis(60)));
+    let (mut peer, mut call) = server.call(0);
+    // Packets in pairs, each pair the wrong way round; the answers are the clock.
+    for n in 0..60_i16 {
+        let step = if n % 2 == 0 { 1 } else { -1_i16 };
+        let (sequence, timestamp) = (peer.sequence, peer.timestamp);
+        peer.sequence = sequence.wrapping_add_signed(step);
+        peer.timestamp = timestamp.wrapping_add_signed(160 * i32::from(step));
+        peer.send_audio(200 * (n + step) + 2_000);
+        (peer.sequence, peer.timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(160));
+        peer.read();
+    }
+    let mut heard = Vec::new();
+    server.wait_for("the audio", |_| {
+        while let Some(frame) = call.agent.input.read() {
+            heard.extend(frame.samples.iter().copied().filter(|sample| *sample >= 2_000));
+        }
+        heard.iter().any(|sample| *sample > 12_000).then_some(())
+    });
+    assert!(heard.windows(2).all(|pair| pair[1] >= pair[0] - 200), "steps only go up");
 }

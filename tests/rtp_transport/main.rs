@@ -6,6 +6,7 @@
 mod caller;
 mod calls;
 mod ends;
+mod expected;
 mod harness;
 mod hostile;
 mod stop;

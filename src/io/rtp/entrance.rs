@@ -13,6 +13,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::link::RtpLink;
 use super::ports::Ports;
+use crate::audio::codec::Codec;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::server::entrance;
@@ -20,9 +21,9 @@ use crate::io::server::hall::{Guest, Hall};
 use crate::io::server::link::Link;
 use crate::io::server::{PortRange, ServerConfig};
 use crate::protocol::call_id::CallId;
-use crate::protocol::rtp::{Endpoint, Format, PayloadTypes, Probation, Proved};
+use crate::protocol::rtp::{Early, Endpoint, Format, Packet, PayloadTypes, Probation, Proved};
 use crate::session::FarEnd;
-use crate::{Error, Result, Timestamp};
+use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// The ports of a range.
 pub(crate) struct Entrance {
@@ -31,6 +32,8 @@ pub(crate) struct Entrance {
     ptime: Duration,
     random: File,
     buffer: Box<[u8]>,
+    /// The place after the one that was kept last: each has its turn, so that a port rests after a call.
+    next_kept: usize,
     is_closed: bool,
 }
 
@@ -39,6 +42,8 @@ struct Place {
     local: SocketAddr,
     /// Its sockets, while no call has them.
     free: Option<Ports>,
+    /// The call that it is kept for, and until when.
+    expected: Option<(CallId, Timestamp)>,
     probation: Probation,
 }
 
@@ -49,7 +54,12 @@ impl Entrance {
         for port in range.calls() {
             let failed = |error| Error::io(format!("open the ports {port} and {} of {}", port + 1, range.host), error);
             let ports = Ports::bind(range.host, port).map_err(failed)?;
-            places.push(Place { local: ports.local, free: Some(ports), probation: Probation::default() });
+            places.push(Place {
+                local: ports.local,
+                free: Some(ports),
+                expected: None,
+                probation: Probation::default(),
+            });
         }
         Ok(Self {
             places,
@@ -57,6 +67,7 @@ impl Entrance {
             ptime: config.session.ptime,
             random: File::open("/dev/urandom").map_err(|error| Error::io("open /dev/urandom", error))?,
             buffer: vec![0; MAX_DATAGRAM_LEN].into_boxed_slice(),
+            next_kept: 0,
             is_closed: false,
         })
     }
@@ -90,16 +101,28 @@ impl Entrance {
             return self.free(place, ports, hall);
         }
         let (id, seed) = random.split_at(16);
-        let id = CallId::from_random(id.try_into().unwrap_or_default());
+        let id = match self.places[place].expected.take() {
+            Some((id, _)) => id,
+            None => CallId::from_random(id.try_into().unwrap_or_default()),
+        };
         let seed = u64::from_ne_bytes(seed.try_into().unwrap_or_default());
         let local = ports.local;
         let endpoint = Endpoint::new(Arc::clone(&self.types), self.ptime, from, seed, now);
+        let codec = hall.config.session.codec.or_else(|| self.answer_to(&early));
         let link = Box::new(RtpLink::new(ports, place, endpoint, early.into()));
         let takes_dtmf = self.types.number_of(Format::TelephoneEvent).is_some();
         let far_end = FarEnd { acks: false, takes_dtmf };
-        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end, codec: None }) {
+        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end, codec }) {
             self.take_link(link, hall);
         }
+    }
+
+    /// What to answer in: what the far end takes.
+    fn answer_to(&self, early: &[Early]) -> Option<Codec> {
+        let numbers = early.iter().filter_map(|early| Some(Packet::parse(&early.datagram).ok()?.header.payload_type));
+        let sent = numbers.filter_map(|number| Some((self.types.format(number)?, self.types.answer_to(number)?)));
+        // What is answered alike is left to the session, which may have a rate of its own to answer linear audio in.
+        sent.filter(|&(format, answer)| format != Format::Audio(answer)).map(|(_, answer)| answer).next()
     }
 
     /// Takes the sockets of a call that is over, or never was one.
@@ -165,14 +188,36 @@ impl entrance::Entrance for Entrance {
         }
     }
 
+    fn expect(&mut self, id: CallId, until: Timestamp, hall: &Hall) -> Result<SocketAddr> {
+        let is_expected = |place: &Place| place.expected.is_some_and(|(expected, _)| expected == id);
+        if hall.carries(id) || self.places.iter().any(is_expected) {
+            return Err(Error::invalid(format!("call id {id}, wanted one that no other call has")));
+        }
+        let count = self.places.len();
+        let is_free = |place: &usize| self.places[*place].free.is_some() && self.places[*place].expected.is_none();
+        let Some(kept) = (self.next_kept..self.next_kept + count).map(|place| place % count).find(is_free) else {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("all {count} ports are taken, wanted a free one"),
+            ));
+        };
+        self.next_kept = kept + 1;
+        self.places[kept].expected = Some((id, until));
+        Ok(self.places[kept].local)
+    }
+
     fn take_back(&mut self, _id: CallId, _peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall) {
         self.take_link(link, hall);
     }
 
-    fn keep_deadlines(&mut self, _now: Timestamp, _hall: &mut Hall) {}
+    fn keep_deadlines(&mut self, now: Timestamp, _hall: &mut Hall) {
+        for place in &mut self.places {
+            place.expected = place.expected.filter(|(_, until)| now < *until);
+        }
+    }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.places.iter().filter_map(|place| Some(place.expected?.1)).min()
     }
 
     fn close(&mut self, hall: &mut Hall) {

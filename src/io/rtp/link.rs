@@ -16,7 +16,8 @@ use crate::Timestamp;
 use crate::audio::codec::{Codec, Encoding};
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::server::link::{Desk, Frame, Link};
-use crate::protocol::rtp::{Early, Endpoint, Media, Received};
+use crate::jitter;
+use crate::protocol::rtp::{Early, Endpoint, Header, Media, Received};
 use crate::session::{EndReason, Input, Session};
 
 /// The link of a call whose far end has proved itself.
@@ -162,6 +163,12 @@ impl Link for RtpLink {
         Ok(is_sent)
     }
 
+    fn send_dtmf(&mut self, key: char, _desk: &mut Desk<'_>) -> std::io::Result<()> {
+        // The session waits until a key is over before it sends the next, so that there is always room for one.
+        let _ = self.endpoint.send_key(key);
+        Ok(())
+    }
+
     fn hang_up(&mut self, now: Timestamp) {
         let mut out = [0; Endpoint::REPORT_LEN];
         if let Some(len) = self.endpoint.write_goodbye(now, &mut out) {
@@ -182,10 +189,23 @@ impl Link for RtpLink {
 /// Gives the session what a packet carries.
 fn hand_over(media: &Media<'_>, session: &mut Session, came: Timestamp) {
     match *media {
-        Media::Audio { codec, payload, .. } => session.handle_input(Input::Audio { codec, payload }, came),
-        Media::ComfortNoise { .. } => {}
-        Media::Keys(keys) => keys.iter().for_each(|&key| session.handle_input(Input::Dtmf(key), came)),
+        Media::Audio { codec, header, payload } => {
+            session.handle_input(Input::Packet { codec, packet: packet(&header, payload) }, came);
+        }
+        Media::ComfortNoise { header, level } => {
+            session.handle_input(Input::ComfortNoise { packet: packet(&header, &[]), level }, came);
+        }
+        Media::Keys { header, keys } => {
+            keys.iter().for_each(|&key| session.handle_input(Input::Dtmf(key), came));
+            // Nothing is lost where a key has the place of audio.
+            session.handle_input(Input::ComfortNoise { packet: packet(&header, &[]), level: SILENCE }, came);
+        }
     }
+}
+
+fn packet<'a>(header: &Header, payload: &'a [u8]) -> jitter::Packet<'a> {
+    let Header { marker, sequence, timestamp, ssrc, .. } = *header;
+    jitter::Packet { ssrc, sequence, timestamp, marker, payload }
 }
 
 /// Linear audio as RTP carries it: the high byte first.
@@ -200,6 +220,8 @@ fn in_network_order<'a>(frame: &Frame<'a>, room: &'a mut [u8]) -> (Codec, &'a [u
     (Codec::Plain { encoding: Encoding::SlinBe, rate }, room)
 }
 
+/// A level of comfort noise that is none.
+const SILENCE: u8 = 127;
 /// How many datagrams are read before others have their turn: more than a whole second of audio.
 const DATAGRAMS_AT_ONCE: usize = 64;
 const REPORTS_AT_ONCE: usize = 4;

@@ -4,6 +4,7 @@
 //! sessions, and giving it back. A connection reaches a media thread only once its transport's [`Entrance`] has found it
 //! valid, so that whatever a crowd of strangers does, it does not do it to running calls.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::io::server::hall::{BELL, Hall};
 use crate::io::server::shared::Shared;
 use crate::io::server::{Outcome, Target};
 use crate::io::socket;
+use crate::protocol::call_id::CallId;
 use crate::{Result, Timestamp};
 
 /// What the program asks of the door thread.
@@ -27,6 +29,8 @@ pub(super) enum Request {
     Connect { attempt: u64, target: Target },
     /// Let no more calls in, and end those there are, at the latest when `grace` is over.
     Stop { grace: Duration },
+    /// Keep a port for the call with this id until then, and answer which.
+    Expect { id: CallId, until: Timestamp, answer: Sender<Result<SocketAddr>> },
 }
 
 /// The door thread's own state.
@@ -88,6 +92,10 @@ impl Door {
             match request {
                 Request::Connect { attempt, target } => self.entrance.connect(attempt, &target, &mut self.hall),
                 Request::Stop { grace } => self.stop(grace),
+                Request::Expect { id, until, answer } => {
+                    // Who asked may have given up waiting; then the port is free again in time.
+                    let _ = answer.try_send(self.entrance.expect(id, until, &self.hall));
+                }
             }
         }
         if let Stopping::Draining { until } = self.stopping

@@ -9,7 +9,7 @@ use crate::io::server::Target;
 use crate::io::server::hall::Hall;
 use crate::io::server::link::Link;
 use crate::protocol::call_id::CallId;
-use crate::{Result, Timestamp};
+use crate::{Error, Result, Timestamp};
 
 /// How calls come in, on one transport.
 pub(crate) trait Entrance: Send {
@@ -29,6 +29,14 @@ pub(crate) trait Entrance: Send {
 
     /// Calls out, and tells the hall what becomes of it; only of an entrance that makes calls.
     fn connect(&mut self, _attempt: u64, _target: &Target, _hall: &mut Hall) {}
+
+    /// Keeps a port for the call with this id until then, and answers which; only on a transport with a port for each call.
+    fn expect(&mut self, _id: CallId, _until: Timestamp, _hall: &Hall) -> Result<SocketAddr> {
+        Err(Error::invalid(format!(
+            "a port kept on {}, wanted a transport with a port for each call",
+            self.local_addr()
+        )))
+    }
 
     /// Takes back the link of a call that has ended: says goodbye, reuses what can be.
     fn take_back(&mut self, id: CallId, peer: SocketAddr, link: Box<dyn Link>, hall: &mut Hall);

@@ -29,6 +29,7 @@ pub use config::ServerConfig;
 pub use listen::{Listen, PortRange, WebSocketListen};
 pub use target::Target;
 
+use crate::io::clock::Clock;
 use crate::io::log::LogRecord;
 use crate::io::notify::Notifier;
 use crate::io::stats::ServerStats;
@@ -127,6 +128,25 @@ impl Server {
         self.outcomes.try_recv().ok()
     }
 
+    /// Keeps a free port for a call, and answers which: where the far end is to send to, so that the program knows the call
+    /// by its `id` when it comes. Over RTP, where nothing else says which call it is.
+    ///
+    /// The port is kept for `within`; whoever proves to send audio there first is taken for the call. It asks the door
+    /// thread and waits for the answer, which takes as long as a call takes to come in, well below a millisecond.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the transport has not a port for each call, or a call with
+    /// this id runs or is expected; [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if no port is free;
+    /// [`Timeout`](crate::ErrorKind::Timeout) if the server is stopping or cannot keep up.
+    pub fn expect(&self, id: CallId, within: Duration) -> Result<SocketAddr> {
+        let late = || Error::new(ErrorKind::Timeout, "no answer from the door thread, wanted a server that runs");
+        let (answer, answered) = bounded(1);
+        let until = Clock::now() + within;
+        self.requests.try_send(Request::Expect { id, until, answer }).map_err(|_| late())?;
+        self.shared.door_bell.notify();
+        answered.recv_timeout(EXPECT_WAIT).map_err(|_| late())?
+    }
+
     /// Takes no more calls, and ends those there are: each as soon as what its agent has written is played, all that are
     /// left when `grace` is over. Asked again, the earlier end holds.
     pub fn stop(&self, grace: Duration) {
@@ -160,5 +180,7 @@ impl Drop for Server {
 /// What became of an attempt to [`connect`](Server::connect): its number, and the call's id or why there is none.
 pub type Outcome = (u64, Result<CallId>);
 
+/// How long the door thread may take to answer.
+const EXPECT_WAIT: Duration = Duration::from_secs(1);
 /// How many requests wait for the door thread.
 const MAX_REQUESTS: usize = 1_024;
