@@ -1,4 +1,4 @@
-"""Judges the voice activity detector on recorded prompts in noise, beside plain earshot in the same run.
+"""Judges the voice activity detectors on recorded prompts in noise: both stages, Silero alone and earshot alone.
 
     python benches/vad_corpus.py                 # builds the corpus from Debian's prompt packages, then judges
     python benches/vad_corpus.py --clips FOLDER  # takes *.raw (8 kHz, s16le) or *.wav clips named <speaker>_<n>
@@ -244,19 +244,22 @@ def judge(clips, program, seconds, seed, only=None):
     print(f"{'condition':12} {'detector':9} {head}")
     table = {}
     for kind, snr in [("clean", None), *((kind, snr) for kind in NOISES for snr in SNRS)]:
-        pool = {"talkpath": [], "earshot": []}
+        pool = {detector: [] for detector in ("talkpath", "second", "silero", "earshot")}
         for speaker, talk in talks.items():
             active, judged, starts = marks[speaker]
             background = noise(kind, len(talk), clips, rng) if snr is not None else None
             heard = mix(talk, active, background, snr)
-            own = run_scorer(program, "talkpath 8000", heard, 3)
-            peer = run_scorer(program, "earshot", upsample(heard), 1)[:, 0]
-            score, known = at_labels(own[:, 0], 20, len(active))
-            flag, flag_known = at_labels(own[:, 1], 20, len(active))
-            edges = at_labels(own[:, 2], 20, len(active))[1]
-            pool["talkpath"].append((score, flag > 0, flag_known > 0, edges > 0, active, judged, starts))
-            score, known = at_labels(peer, 16, len(active))
-            pool["earshot"].append((score, score > 0.5, known > 0.5, None, active, judged, starts))
+            for detector in ("talkpath", "second"):
+                own = run_scorer(program, f"{detector} 8000", heard, 3)
+                score, known = at_labels(own[:, 0], 20, len(active))
+                flag, flag_known = at_labels(own[:, 1], 20, len(active))
+                edges = at_labels(own[:, 2], 20, len(active))[1]
+                pool[detector].append((score, flag > 0, flag_known > 0, edges > 0, active, judged, starts))
+            wide = upsample(heard)
+            for detector, step_ms in (("silero", 32), ("earshot", 16)):
+                peer = run_scorer(program, detector, wide, 1)[:, 0]
+                score, known = at_labels(peer, step_ms, len(active))
+                pool[detector].append((score, score > 0.5, known > 0.5, None, active, judged, starts))
         for detector, parts in pool.items():
             row = measure(parts)
             table.setdefault(detector, {})[kind, snr] = row
@@ -272,13 +275,16 @@ def judge(clips, program, seconds, seed, only=None):
 def judge_alone(clips, program, seconds, rng):
     """Prints how much of a call without any speech is taken for speech."""
     for kind in NOISES:
-        own, peer = [], []
+        false = {detector: [] for detector in ("talkpath", "second", "silero", "earshot")}
         for dbfs in (-50, -35, -20):
             background = noise(kind, seconds * RATE, clips, rng)
             heard = ulaw_round_trip(background / background.std() * 32768 * 10 ** (dbfs / 20))
-            own.append(run_scorer(program, "talkpath 8000", heard, 3)[:, 1].mean())
-            peer.append((run_scorer(program, "earshot", upsample(heard), 1) > 0.5).mean())
-        print(f"{kind} alone, false at -50/-35/-20 dBFS: talkpath {join(own)}, earshot {join(peer)}", flush=True)
+            for detector in ("talkpath", "second"):
+                false[detector].append(run_scorer(program, f"{detector} 8000", heard, 3)[:, 1].mean())
+            for detector in ("silero", "earshot"):
+                false[detector].append((run_scorer(program, detector, upsample(heard), 1) > 0.5).mean())
+        shares = ", ".join(f"{detector} {join(values)}" for detector, values in false.items())
+        print(f"{kind} alone, false at -50/-35/-20 dBFS: {shares}", flush=True)
 
 
 def join(shares):

@@ -16,9 +16,24 @@ import numpy as np
 import vad_corpus as corpus
 
 RATE = corpus.RATE
-WEIGHTS = os.path.join(corpus.ROOT, "src/audio/vad/weights.rs")
-INPUTS = 45
-SHAPE = (INPUTS, 32, 16, 1)
+STAGES = {
+    "talkpath": {
+        "see": "features",
+        "shape": (45, 32, 16, 1),
+        "inputs": "FEATURES",
+        "use": "super::features::FEATURES",
+        "weights": os.path.join(corpus.ROOT, "src/audio/vad/weights.rs"),
+        "title": "The weights of the small network in `model`",
+    },
+    "second": {
+        "see": "opinions",
+        "shape": (14, 16, 8, 1),
+        "inputs": "OPINIONS",
+        "use": "super::OPINIONS",
+        "weights": os.path.join(corpus.ROOT, "src/audio/vad/silero/judge_weights.rs"),
+        "title": "The weights of the judge over both stages",
+    },
+}
 KINDS = ("white", "street", "babble", "clean", "babble", "car", "fan", "tones", "step", "street", "babble", "white")
 
 
@@ -96,13 +111,13 @@ def sessions(clips, every, count, rng):
         yield heard, active[step], weight[step]
 
 
-def collect(program, clips, count, seed):
+def collect(program, stage, clips, count, seed):
     """The training set of each speaker: {speaker: (features, labels, weights)}."""
 
     def one(item):
         number, speaker = item
         rows = [
-            (corpus.run_scorer(program, "features", samples, INPUTS), labels, weights)
+            (corpus.run_scorer(program, stage["see"], samples, stage["shape"][0]), labels, weights)
             for samples, labels, weights in sessions(
                 clips[speaker], clips, count, np.random.default_rng([seed, number])
             )
@@ -115,11 +130,11 @@ def collect(program, clips, count, seed):
         return dict(pool.map(one, enumerate(sorted(clips))))
 
 
-def fit(inputs, labels, weights, epochs, seed):
+def fit(shape, inputs, labels, weights, epochs, seed):
     """Adam on the weighted cross-entropy; returns [(matrix, bias)] of three layers."""
     rng = np.random.default_rng(seed)
     params = []
-    for rows, columns in itertools.pairwise(SHAPE):
+    for rows, columns in itertools.pairwise(shape):
         params += [rng.normal(0, np.sqrt(2 / rows), (rows, columns)), np.zeros(columns)]
     params = [value.astype(np.float32) for value in params]
     first, second = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
@@ -152,7 +167,7 @@ def gradient(params, x, labels, weights):
     return [x.T @ back1, back1.sum(0), h1.T @ back2, back2.sum(0), h2.T @ error, error.sum(0)]
 
 
-def write_weights(params):
+def write_weights(stage, params):
     """Writes the Rust tables."""
 
     def number(value):
@@ -162,28 +177,30 @@ def write_weights(params):
         return "[" + ", ".join(number(float(v)) for v in values) + "]"
 
     lines = [
-        "//! The weights of the small network in `model`: written by `benches/vad_train.py`, not by hand.",
+        f"//! {stage['title']}: written by `benches/vad_train.py`, not by hand.",
         "",
-        "use super::features::FEATURES;",
+        f"use {stage['use']};",
         "",
     ]
+    shape = stage["shape"]
     w1, b1, w2, b2, w3, b3 = params
     for name, kind, values in (
-        ("INPUT", f"[[f32; {SHAPE[1]}]; FEATURES]", w1),
-        ("INPUT_BIAS", f"[f32; {SHAPE[1]}]", b1),
-        ("HIDDEN", f"[[f32; {SHAPE[2]}]; {SHAPE[1]}]", w2),
-        ("HIDDEN_BIAS", f"[f32; {SHAPE[2]}]", b2),
-        ("OUTPUT", f"[f32; {SHAPE[2]}]", w3[:, 0]),
+        ("INPUT", f"[[f32; {shape[1]}]; {stage['inputs']}]", w1),
+        ("INPUT_BIAS", f"[f32; {shape[1]}]", b1),
+        ("HIDDEN", f"[[f32; {shape[2]}]; {shape[1]}]", w2),
+        ("HIDDEN_BIAS", f"[f32; {shape[2]}]", b2),
+        ("OUTPUT", f"[f32; {shape[2]}]", w3[:, 0]),
     ):
         body = row(values) if values.ndim == 1 else "[" + ", ".join(row(v) for v in values) + "]"
         lines += ["#[rustfmt::skip]", f"pub(super) static {name}: {kind} = {body};".replace("], [", "],\n    [")]
     lines.append(f"pub(super) const OUTPUT_BIAS: f32 = {number(float(b3[0]))};")
-    with open(WEIGHTS, "w") as file:
+    with open(stage["weights"], "w") as file:
         file.write("\n".join(lines) + "\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stage", choices=STAGES, default="talkpath", help="`second`: the judge over both stages")
     parser.add_argument("--leave-out", action="store_true", help="cross-validate over speakers instead")
     parser.add_argument("--minutes", type=int, default=200, help="minutes of calls by each speaker")
     parser.add_argument("--epochs", type=int, default=16)
@@ -191,26 +208,28 @@ def main():
     args = parser.parse_args()
     folder = corpus.fetch_packages()
     clips, program = corpus.load_clips(folder, False), corpus.scorer()
-    data = collect(program, clips, args.minutes, args.seed)
+    stage = STAGES[args.stage]
+    data = collect(program, stage, clips, args.minutes, args.seed)
 
-    def join(speakers):
-        return [np.concatenate([data[s][i] for s in speakers]) for i in range(3)]
+    def make(speakers):
+        rows = [np.concatenate([data[s][i] for s in speakers]) for i in range(3)]
+        write_weights(stage, fit(stage["shape"], *rows, args.epochs, args.seed))
 
     if not args.leave_out:
-        write_weights(fit(*join(sorted(data)), args.epochs, args.seed))
+        make(sorted(data))
         return
     judged, rows = corpus.load_clips(folder, True), []
-    with open(WEIGHTS) as file:
+    with open(stage["weights"]) as file:
         committed = file.read()
     try:
         for speaker in sorted(data):
-            write_weights(fit(*join([s for s in sorted(data) if s != speaker]), args.epochs, args.seed))
+            make([s for s in sorted(data) if s != speaker])
             print(f"without {speaker}")
-            rows.append(corpus.judge(judged, corpus.scorer(), 70, args.seed, only=speaker)["talkpath"])
+            rows.append(corpus.judge(judged, corpus.scorer(), 70, args.seed, only=speaker)[args.stage])
     finally:
-        with open(WEIGHTS, "w") as file:
+        with open(stage["weights"], "w") as file:
             file.write(committed)
-    corpus.print_row("left out", "talkpath", np.mean(rows, axis=0))
+    corpus.print_row("left out", args.stage, np.mean(rows, axis=0))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 //! quiet.
 //!
 //! While nothing is louder than a quiet line's background, the network does not run. When something is, it first
-//! hears the 32 ms before, as much as its spectrum looks back, so that no first syllable is lost to the gate. What
-//! the network says about a step, and what follows from that, is not decided here.
+//! hears the 32 ms before, as much as its spectrum looks back, so that no first syllable is lost to the gate. Which
+//! network listens is a [`Listener`]'s business; what follows from what it says is not decided here either.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
 use crate::{Error, Result};
 
-/// Feeds earshot, with a predictor of choice, from samples of 8 or 16 kHz.
-pub struct Ear<P> {
+/// Feeds a listener from samples of 8 or 16 kHz.
+pub struct Ear<L> {
     pub(super) rate: SampleRate,
-    detector: Box<Detector<P>>,
+    listener: L,
     gate: EnergyGate,
     upsampler: Resampler,
     /// The newest three steps as they came in, each `step` long; the last one is being filled.
@@ -27,9 +27,33 @@ pub struct Ear<P> {
     filled: usize,
 }
 
+/// What listens to steps of 16 ms at 16 kHz.
+pub trait Listener {
+    /// Takes the next step and returns how much it sounds like speech, 0 to 1.
+    fn listen(&mut self, step: &[i16; WIDE_STEP]) -> f32;
+
+    /// Hears that the next step does not follow the one before: the line was quiet meanwhile.
+    fn skip(&mut self);
+
+    /// Forgets the call.
+    fn reset(&mut self);
+}
+
+impl<P: Predictor> Listener for Box<Detector<P>> {
+    fn listen(&mut self, step: &[i16; WIDE_STEP]) -> f32 {
+        self.predict_i16(step)
+    }
+
+    fn skip(&mut self) {}
+
+    fn reset(&mut self) {
+        self.as_mut().reset();
+    }
+}
+
 /// The newest step.
 pub struct Heard {
-    /// What the predictor said; 0 while the gate is shut.
+    /// What the listener said; 0 while the gate is shut.
     pub score: f32,
     /// Level of the step in dB below full scale.
     pub level_dbfs: f32,
@@ -37,18 +61,18 @@ pub struct Heard {
     pub noise_dbfs: f32,
 }
 
-impl<P: Predictor> Ear<P> {
+impl<L: Listener> Ear<L> {
     /// Makes an ear for samples of `rate`.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `rate` is neither 8 nor 16 kHz.
-    pub fn new(rate: SampleRate, predictor: P) -> Result<Self> {
+    pub fn new(rate: SampleRate, listener: L) -> Result<Self> {
         if rate != SampleRate::HZ_8000 && rate != SampleRate::HZ_16000 {
             return Err(Error::invalid(format!("voice activity at {rate}, wanted 8000 Hz or 16000 Hz")));
         }
         Ok(Self {
             rate,
-            detector: Box::new(Detector::new(predictor)),
+            listener,
             gate: EnergyGate::new(),
             upsampler: Resampler::new(rate, SampleRate::HZ_16000),
             recent: [0; 3 * WIDE_STEP],
@@ -77,7 +101,7 @@ impl<P: Predictor> Ear<P> {
 
     /// Forgets the call.
     pub fn reset(&mut self) {
-        self.detector.reset();
+        self.listener.reset();
         self.gate = EnergyGate::new();
         self.upsampler.reset();
         self.filled = 0;
@@ -90,11 +114,12 @@ impl<P: Predictor> Ear<P> {
         if let Gate::Open { missed } = self.gate.update(level_dbfs) {
             if missed > 0 {
                 self.upsampler.reset();
+                self.listener.skip();
             }
             let mut wide = [0; WIDE_STEP];
             for step in self.recent[(2 - missed) * self.step..3 * self.step].chunks_exact(self.step) {
                 match self.upsampler.process_into(step, &mut wide) {
-                    Ok(WIDE_STEP) => score = self.detector.predict_i16(&wide),
+                    Ok(WIDE_STEP) => score = self.listener.listen(&wide),
                     other => debug_assert!(false, "a step at {} became {other:?}", self.rate),
                 }
             }
@@ -149,7 +174,7 @@ fn level_dbfs(samples: &[i16]) -> f32 {
 /// What earshot takes at a time.
 const STEP: Duration = Duration::from_millis(16);
 /// Samples in a step at 16 kHz.
-const WIDE_STEP: usize = 256;
+pub const WIDE_STEP: usize = 256;
 /// How far sound must stand out of a quiet background to open the gate.
 const MARGIN_DB: f32 = 3.0;
 /// Below this level nothing is speech: a whisper on a phone line is louder.

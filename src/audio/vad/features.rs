@@ -25,15 +25,15 @@ struct Past {
     loudness: Loudness,
 }
 
-/// What the network has been saying, as log-odds.
+/// What a network has been saying, as log-odds.
 #[derive(Default)]
-struct ScoreHistory {
-    short: f32,
-    middle: f32,
-    long: f32,
+pub(super) struct ScoreHistory {
+    pub(super) short: f32,
+    pub(super) middle: f32,
+    pub(super) long: f32,
     /// What it says at its quietest third and at its surest quarter of the last seconds.
-    low: f32,
-    high: f32,
+    pub(super) low: f32,
+    pub(super) high: f32,
 }
 
 /// How loud the call is and has been, in nepers of power.
@@ -126,7 +126,8 @@ impl Past {
 }
 
 impl ScoreHistory {
-    fn update(&mut self, odds: f32, starting: bool) {
+    /// Takes what it says about the next step; while the call is `starting`, that is all that is known.
+    pub(super) fn update(&mut self, odds: f32, starting: bool) {
         if starting {
             (self.short, self.middle, self.low, self.high) = (odds, odds, odds, odds);
         }
@@ -159,7 +160,7 @@ const BANDS: usize = 16;
 /// Numbers that describe the step as a whole.
 const SCALARS: usize = 13;
 /// Steps that set the background at once instead of moving it.
-const STARTING_STEPS: u8 = 3;
+pub(super) const STARTING_STEPS: u8 = 3;
 /// Power of a band that counts as digital silence.
 const SILENCE: f32 = 1e-9;
 /// How fast a band's background rises: 3 dB/s, in nepers of power per step.

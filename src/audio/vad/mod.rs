@@ -2,25 +2,37 @@
 //!
 //! Barge-in, turn taking and the look-back of the first syllable all hang on one question asked 50 times a second.
 //! [`Vad`] is that question; [`PhoneVad`] is the first stage that answers it (an energy gate over a tracked noise
-//! floor, then a small network with a threshold that follows the noise); [`SpeechGate`] turns answers into edges.
+//! floor, then a small network with a threshold that follows the noise), `SileroVad` (feature `silero`) adds a larger
+//! network to it, [`Detector`] chooses; [`SpeechGate`] turns answers into edges.
 //! What an edge means (an interruption, a turn) belongs to the session.
 
+mod detector;
 mod ear;
 mod features;
 mod floor;
 mod model;
 mod phone;
+#[cfg(feature = "silero")]
+mod silero;
 mod speech_gate;
+mod verdicts;
 mod weights;
 
+pub use detector::Detector;
 #[doc(hidden)]
-pub use ear::Ear;
+pub use ear::{Ear, Listener, WIDE_STEP};
 #[doc(hidden)]
 pub use features::{FEATURES, Features};
 pub use floor::NoiseFloor;
 pub use phone::PhoneVad;
+#[cfg(feature = "silero")]
+pub use silero::SileroVad;
+#[cfg(feature = "silero")]
+#[doc(hidden)]
+pub use silero::{OPINIONS, Opinions, Silero, WINDOW as SILERO_WINDOW};
 pub use speech_gate::{Edge, SpeechGate};
 
+use crate::Result;
 use crate::audio::frame::SampleRate;
 
 /// A voice activity detector: samples of 8 or 16 kHz in, a verdict out.
@@ -31,6 +43,14 @@ pub trait Vad: Send {
     /// next call; until the first step is full the verdict is [`Verdict::default`], and an empty slice repeats the
     /// last one.
     fn process(&mut self, samples: &[i16]) -> Verdict;
+
+    /// Sets how readily sound counts as speech: 0 is hardly ever, 0.5 the default, 1 at the slightest sign.
+    ///
+    /// The threshold becomes `1 - sensitivity`, kept within 0.01 to 0.99, from the next step on.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `sensitivity` is not within 0 to 1.
+    fn set_sensitivity(&mut self, sensitivity: f32) -> Result<()>;
 
     /// Forgets the call so far, as if the detector were new; settings stay.
     fn reset(&mut self);

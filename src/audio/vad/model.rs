@@ -42,7 +42,7 @@ fn log_odds(features: &[f32; FEATURES]) -> f32 {
 }
 
 /// A dense layer and its rectifier, one row of weights an input, so that the inner loop runs over outputs.
-fn rectified<const IN: usize, const OUT: usize>(
+pub(super) fn rectified<const IN: usize, const OUT: usize>(
     input: &[f32; IN],
     weights: &[[f32; OUT]; IN],
     bias: &[f32; OUT],
@@ -56,6 +56,6 @@ fn rectified<const IN: usize, const OUT: usize>(
     out.map(|sum| sum.max(0.0))
 }
 
-fn sigmoid(x: f32) -> f32 {
+pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
