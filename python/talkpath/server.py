@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from talkpath import _talkpath
 from talkpath.errors import SessionEnded
@@ -61,8 +61,8 @@ class Options(TypedDict, total=False):
     """How much heard audio waits for a handler that does not read (5,000)."""
     output_limit_bytes: int
     """How much may wait for playout before `write` waits (10 MiB)."""
-    vad: bool
-    """Whether voice activity is detected (True)."""
+    vad: bool | Literal["phone", "silero"]
+    """Whether voice activity is detected, or by which detector (True: `phone`, the cheaper; `silero` misses less)."""
     vad_sensitivity: float
     """0, hears only clear speech, to 1, hears the faintest (0.5)."""
     vad_min_speech_ms: float

@@ -19,6 +19,7 @@ use crate::audio::frame::SampleRate;
 use crate::io::log::LogLevel;
 use crate::io::notify::Notifier;
 use crate::io::server::{self, Listen, ServerConfig};
+use crate::session::VadConfig;
 
 /// A running server.
 #[pyclass(frozen, module = "talkpath._talkpath")]
@@ -149,7 +150,7 @@ fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -
         "prebuffer_max_ms" => session.prebuffer_max = ms()?,
         "input_buffer_ms" => session.input_buffer = ms()?,
         "output_limit_bytes" => session.output_limit_bytes = value.extract()?,
-        "vad" => session.vad.enabled = value.extract()?,
+        "vad" => set_vad(&mut session.vad, value)?,
         "vad_sensitivity" => session.vad.sensitivity = value.extract()?,
         "vad_min_speech_ms" => session.vad.min_speech = ms()?,
         "vad_hangover_ms" => session.vad.hangover = ms()?,
@@ -174,6 +175,17 @@ fn codec(name: &str) -> crate::Result<Codec> {
         _ => SampleRate::HZ_8000,
     };
     Codec::from_name(name, rate)
+}
+
+/// Takes a detector's name, or whether the default one listens.
+fn set_vad(vad: &mut VadConfig, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if let Ok(name) = value.extract::<&str>() {
+        vad.detector = name.parse()?;
+        vad.enabled = true;
+    } else {
+        vad.enabled = value.extract()?;
+    }
+    Ok(())
 }
 
 fn optional_rate(value: &Bound<'_, PyAny>) -> PyResult<Option<SampleRate>> {

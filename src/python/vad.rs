@@ -8,38 +8,45 @@ use super::buffer::with_samples;
 use super::error::guard;
 use super::lock;
 use crate::audio::frame::SampleRate;
-use crate::audio::vad::{PhoneVad, Vad as _, Verdict};
+use crate::audio::vad::{self, Detector, Verdict};
 
 /// Says whether someone is speaking, at 8 or 16 kHz.
 #[pyclass(frozen, module = "talkpath")]
 pub(super) struct Vad {
-    detector: Mutex<PhoneVad>,
+    vad: Mutex<Box<dyn vad::Vad>>,
+    detector: Detector,
     rate: SampleRate,
 }
 
 #[pymethods]
 impl Vad {
     /// Makes a detector for samples at `rate`; `sensitivity` goes from 0 (hardly ever) to 1 (at the slightest sign).
+    ///
+    /// `detector` is `phone` or, better and dearer, `silero`.
     #[new]
-    #[pyo3(signature = (rate, *, sensitivity = 0.5))]
-    fn new(rate: u32, sensitivity: f32) -> PyResult<Self> {
-        let rate = SampleRate::new(rate)?;
-        let mut detector = PhoneVad::new(rate)?;
-        detector.set_sensitivity(sensitivity)?;
-        Ok(Self { detector: Mutex::new(detector), rate })
+    #[pyo3(signature = (rate, *, detector = "phone", sensitivity = 0.5))]
+    fn new(rate: u32, detector: &str, sensitivity: f32) -> PyResult<Self> {
+        let (rate, detector) = (SampleRate::new(rate)?, detector.parse::<Detector>()?);
+        let mut vad = detector.make(rate)?;
+        vad.set_sensitivity(sensitivity)?;
+        Ok(Self { vad: Mutex::new(vad), detector, rate })
     }
 
     /// Takes the next samples, any number of them, and answers with the newest verdict.
     fn process(&self, samples: &Bound<'_, PyAny>) -> PyResult<VadVerdict> {
         let py = samples.py();
-        with_samples(samples, |samples, _| {
-            guard(|| Ok(VadVerdict { verdict: lock(py, &self.detector).process(samples) }))
-        })
+        with_samples(samples, |samples, _| guard(|| Ok(VadVerdict { verdict: lock(py, &self.vad).process(samples) })))
     }
 
     /// Forgets what was heard so far; settings stay.
     fn reset(&self, py: Python<'_>) {
-        lock(py, &self.detector).reset();
+        lock(py, &self.vad).reset();
+    }
+
+    /// Which detector it is: `phone` or `silero`.
+    #[getter]
+    fn detector(&self) -> &'static str {
+        self.detector.name()
     }
 
     /// Samples a second of what `process` takes.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::audio::codec::{Codec, Encoding};
 use crate::audio::frame::{PTIME, SampleRate};
+use crate::audio::vad::Detector;
 use crate::jitter::{self, Playout};
 use crate::{Error, Result};
 
@@ -41,6 +42,8 @@ pub struct Config {
 pub struct VadConfig {
     /// Whether there is detection at all; without it there are no speech events and no barge-in.
     pub enabled: bool,
+    /// Which detector listens.
+    pub detector: Detector,
     /// 0 (hears only clear speech) to 1 (hears the faintest); 0.5 is the measured default.
     pub sensitivity: f32,
     /// How much voiced audio makes an onset.
@@ -87,6 +90,7 @@ impl Default for VadConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            detector: Detector::default(),
             sensitivity: 0.5,
             min_speech: Duration::from_millis(60),
             hangover: Duration::from_millis(300),
@@ -135,6 +139,7 @@ impl Config {
                 self.output_limit_bytes
             )));
         }
+        self.vad.detector.check()?;
         if !(0.0..=1.0).contains(&self.vad.sensitivity) {
             return Err(Error::invalid(format!("vad sensitivity of {}, wanted 0 to 1", self.vad.sensitivity)));
         }

@@ -21,7 +21,7 @@ use super::stats::add64;
 use crate::audio::frame::{PTIME, SampleRate};
 use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
-use crate::audio::vad::{Edge, PhoneVad, SpeechGate, Vad, Verdict};
+use crate::audio::vad::{Edge, SpeechGate, Vad, Verdict};
 
 /// The ear of a session's media end.
 pub(super) struct Listener {
@@ -121,10 +121,10 @@ impl Ear {
     fn new(rate: SampleRate, config: &VadConfig) -> Option<Self> {
         let native = rate == SampleRate::HZ_8000 || rate == SampleRate::HZ_16000;
         let vad_rate = if native { rate } else { SampleRate::HZ_16000 };
-        let mut vad = PhoneVad::new(vad_rate).ok()?;
+        let mut vad = config.detector.make(vad_rate).ok()?;
         vad.set_sensitivity(config.sensitivity).ok()?;
         Some(Self {
-            vad: Box::new(vad),
+            vad,
             gate: SpeechGate::new(config.min_speech, config.hangover),
             feed: (!native).then(|| Resampler::new(rate, vad_rate)),
             buffer: vec![0; vad_rate.samples_in(PTIME) + 16],

@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.logging import RichHandler
@@ -21,6 +21,9 @@ def serve(
     listen: Annotated[str, typer.Option(help="Where to take calls; port 0 takes a free one.")] = DEFAULT_LISTEN,
     max_calls: Annotated[int, typer.Option(min=1, help="Calls at a time; further ones are refused.")] = 4096,
     vad: Annotated[bool, typer.Option(help="Detect the caller's voice.")] = True,
+    detector: Annotated[
+        Literal["phone", "silero"], typer.Option(help="What detects it: phone costs half, silero misses less.")
+    ] = "phone",
     prebuffer: Annotated[
         float,
         typer.Option(min=0, max=400, help="Milliseconds of the agent's audio gathered before it plays, at first."),
@@ -39,7 +42,7 @@ def serve(
         handlers=[RichHandler(console=console, show_path=False, rich_tracebacks=False)],
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    options = Options(max_calls=max_calls, vad=vad, prebuffer_ms=prebuffer)
+    options = Options(max_calls=max_calls, vad=vad and detector, prebuffer_ms=prebuffer)
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_serve(handler, agent, listen, grace, as_json, options))
 

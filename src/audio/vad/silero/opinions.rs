@@ -129,3 +129,59 @@ const POSSIBLE: f32 = 0.05;
 const HOLD_STEPS: u32 = 12;
 /// What stands for Silero's opinion while it does not listen: log-odds of a sure no.
 const ASLEEP: f32 = -4.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Recorded speech, each sample twice, after two seconds of noise.
+    fn line() -> Vec<i16> {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as i16 - 128
+        };
+        let file = include_bytes!("../../../../python/talkpath/data/interruption.wav");
+        let speech = file[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+        let samples = std::iter::repeat_n(0, 16_000).chain(speech).flat_map(|sample| [sample; 2]);
+        samples.map(|sample| sample.saturating_add(noise())).collect()
+    }
+
+    #[test]
+    fn silero_sleeps_through_noise_and_hears_what_was_before_it_woke() {
+        let line = line();
+        let steps = line.as_chunks::<WIDE_STEP>().0;
+        let mut opinions = Opinions::new();
+        let mut said: Vec<f32> = steps[..120].iter().map(|step| opinions.hear(step)[7] * 3.0).collect();
+        // A second and a half to know the noise by.
+        assert!(said[90..].iter().all(|&said| said == ASLEEP), "{:?}", &said[90..]);
+        opinions.silero.reset();
+        said.extend(steps[120..].iter().map(|step| opinions.hear(step)[7] * 3.0));
+        let woke = 120 + said[120..].iter().position(|&said| said != ASLEEP).expect("speech wakes it");
+        let slept = woke + said[woke..].iter().position(|&said| said == ASLEEP).unwrap_or(steps.len() - woke);
+        assert!(slept - woke > 40, "awake from {woke} to {slept}");
+        // Waking, it hears three windows: the newest ends with the step that woke it.
+        let mut silero = Silero::new();
+        for (k, pair) in steps[woke - 5..slept].as_chunks::<2>().0.iter().enumerate() {
+            let window = pair.as_flattened().try_into().expect("two steps are a window");
+            let wanted = log_odds(silero.hear(window));
+            if k >= 2 {
+                let at = woke + 2 * (k - 2);
+                assert!((said[at] - wanted).abs() < 1e-3, "{} is not {wanted} at {at}", said[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_leaves_nothing_to_hear_from_before() {
+        let line = line();
+        let mut opinions = Opinions::new();
+        for step in &line.as_chunks().0[..120] {
+            opinions.hear(step);
+        }
+        assert_eq!(opinions.unheard, RECENT);
+        opinions.skip();
+        opinions.hear(&line.as_chunks().0[120]);
+        assert_eq!(opinions.unheard, 1);
+    }
+}
