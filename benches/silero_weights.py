@@ -1,12 +1,13 @@
 """Takes Silero VAD's 16 kHz weights out of its Python package and writes them as talkpath carries them.
 
     python benches/silero_weights.py             # downloads silero-vad 6.2.3 (MIT) and writes weights.f32
-    python benches/silero_weights.py --vectors   # also writes what onnxruntime says, for tests/silero.rs
+    python benches/silero_weights.py --vectors   # also writes what onnxruntime says, for the test of the network
 
-Needs numpy, onnx and pip; with --vectors onnxruntime too (the package's safetensors hold older weights than its ONNX). The file holds 32-bit floats, little-endian, layer after
-layer, weights (outputs x inputs) before biases. Left out is what costs and says nothing: the spectrum's matrix (a
-Hann-windowed Fourier transform, which we compute), the taps of the last two convolutions that only ever see padding,
-and one of the two biases of the recurrent cell, which are summed.
+Needs numpy, onnx and pip; with --vectors onnxruntime too. The weights are those of the package's ONNX files; its
+safetensors hold older ones. The file holds 32-bit floats, little-endian, layer after layer, weights (outputs x inputs)
+before biases. Left out is what costs and says nothing: the spectrum's matrix (a Hann-windowed Fourier transform, which
+we compute), the taps of the last two convolutions that only ever see padding, and one of the two biases of the
+recurrent cell, which are summed.
 """
 
 import argparse

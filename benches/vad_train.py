@@ -1,7 +1,8 @@
-"""Fits the small network of the voice activity detector and writes src/audio/vad/weights.rs.
+"""Fits the small networks of the voice activity detectors and writes their weights.
 
     python benches/vad_train.py                 # fits on the training prompts of all speakers and writes the weights
     python benches/vad_train.py --leave-out     # each speaker in turn is left out and judged; writes nothing
+    python benches/vad_train.py --stage second  # the judge over both stages instead, after the first is made
 
 The prompts kept for judging (see vad_corpus.py) are never seen. Beside the judged kinds of noise, the training set has
 cars, fans, tones, sudden changes of noise, quiet and loud callers, and calls that begin in the middle of a word.

@@ -276,9 +276,7 @@ class Server:
 
 @final
 class Vad:
-    def __new__(
-        cls, rate: int, *, detector: Literal["phone", "silero"] = "phone", sensitivity: float = 0.5
-    ) -> Vad: ...
+    def __new__(cls, rate: int, *, detector: Literal["phone", "silero"] = "phone", sensitivity: float = 0.5) -> Vad: ...
     @property
     def detector(self) -> str: ...
     @property
