@@ -42,7 +42,7 @@ from talkpath.events import (
     Underrun,
 )
 from talkpath.output import Output
-from talkpath.server import Handler, Options, Server, run, serve
+from talkpath.server import Handler, Options, Server, connect, run, serve
 from talkpath.session import Events, Input, NetworkStats, Session, Stats
 
 __all__ = [
@@ -86,6 +86,7 @@ __all__ = [
     "Vad",
     "VadVerdict",
     "__version__",
+    "connect",
     "decode",
     "encode",
     "level",

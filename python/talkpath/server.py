@@ -86,14 +86,17 @@ class Options(TypedDict, total=False):
 class Server:
     """Serves calls while it is entered: `async with talkpath.Server(handler) as server:`."""
 
-    def __init__(self, handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+    def __init__(self, handler: Handler, listen: str | None = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+        """Prepares a server that listens on `listen`; where that is None, it only makes calls: see `connect`."""
         self._handler = handler
-        self._listen = _talkpath.resolve_listen(listen)
+        self._listen = None if listen is None else _talkpath.resolve_listen(listen)
         self._options: Mapping[str, Any] = dict(options)
         self._core: _talkpath.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sessions: dict[int, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts: dict[int, asyncio.Future[Session]] = {}
+        self._expected: dict[str, asyncio.Future[Session]] = {}
         self._stopped: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -136,6 +139,20 @@ class Server:
         """The server's counters now."""
         return self._entered().stats()
 
+    async def connect(self, url: str) -> Session:
+        """Calls out: connects to a channel of Asterisk's that waits for it, and returns the call's session.
+
+        `url` is `ws://host:port/media/<id>`, with the id that Asterisk gave the channel (its variable
+        MEDIA_WEBSOCKET_CONNECTION_ID); `user:password@` may stand before the host. The handler gets the call as it gets
+        any other. The server must listen on `ws://`, or nowhere. Raises OSError where nobody answers, ConnectionError
+        where it is no such channel, TimeoutError after `handshake_timeout_s`. An attempt that is cancelled goes on.
+        """
+        core, loop = self._entered(), asyncio.get_running_loop()
+        target = await loop.run_in_executor(None, _talkpath.Target, url)
+        begun: asyncio.Future[Session] = loop.create_future()
+        self._attempts[core.connect(target)] = begun
+        return await asyncio.shield(begun)
+
     async def serve_forever(self) -> None:
         """Waits until the server is closed, or this is cancelled."""
         self._entered()
@@ -160,6 +177,10 @@ class Server:
                 task.cancel()
             if not self._stopped.done():
                 self._stopped.set_result(None)
+            for begun in [*self._attempts.values(), *self._expected.values()]:
+                self._decide(begun, SessionEnded("the server is closed"))
+            self._attempts.clear()
+            self._expected.clear()
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=1)
 
@@ -171,7 +192,10 @@ class Server:
     def _take_news(self) -> None:
         core = self._core
         assert core is not None
-        calls, keys, records = core.poll()
+        calls, keys, records, outcomes = core.poll()
+        # First, so that it is known who waits for a call that begins.
+        for attempt, outcome in outcomes:
+            self._decide(self._attempts.pop(attempt), outcome)
         for call in calls:
             self._begin(call)
         for key in keys:
@@ -183,6 +207,14 @@ class Server:
         if core.is_stopped() and self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
 
+    def _decide(self, begun: "asyncio.Future[Session]", outcome: str | Exception) -> None:
+        if isinstance(outcome, str):
+            self._expected[outcome] = begun
+        else:
+            begun.set_exception(outcome)
+            # Nobody need wait for it any more.
+            begun.exception()
+
     def _begin(self, call: _talkpath.Call) -> None:
         assert self._loop is not None
         session = Session(call, self._loop)
@@ -190,6 +222,8 @@ class Server:
         task = self._loop.create_task(self._run(session, call.key), name=f"talkpath-{session.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if (begun := self._expected.pop(session.id, None)) is not None:
+            begun.set_result(session)
         # News that came before the session was known here.
         self._wake(session)
 
@@ -222,6 +256,17 @@ async def serve(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpac
     """Serves calls until it is cancelled; then lets running calls end within five seconds."""
     async with Server(handler, listen, **options) as server:
         await server.serve_forever()
+
+
+async def connect(handler: Handler, url: str, **options: Unpack[Options]) -> None:
+    """Carries one call to a channel of Asterisk's that waits for it (see `Server.connect`), up to the end of the call.
+
+    `handler` gets it as it gets any call of a server's.
+    """
+    async with Server(handler, None, **options) as server:
+        await server.connect(url)
+        if server._tasks:
+            await asyncio.wait(server._tasks)
 
 
 def run(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:

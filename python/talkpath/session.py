@@ -75,8 +75,8 @@ class Session:
 
     @property
     def transport(self) -> str:
-        """What carries the call: "audiosocket"."""
-        return "audiosocket"
+        """What carries the call: "audiosocket", "rtp" or "websocket"."""
+        return self._call.transport
 
     @property
     def wire_encoding(self) -> str:

@@ -26,6 +26,7 @@ pub(super) struct Call {
     id: String,
     peer: SocketAddr,
     local: SocketAddr,
+    transport: &'static str,
     control: AgentControl,
     input: Mutex<AgentInput>,
     speech: Mutex<Speech>,
@@ -39,13 +40,14 @@ struct Speech {
 
 impl Call {
     pub(super) fn new(call: server::Call) -> Self {
-        let server::Call { key, id, peer, local, agent } = call;
+        let server::Call { key, id, peer, local, transport, agent } = call;
         let Agent { input, output, events, control } = agent;
         Self {
             key,
             id: id.to_string(),
             peer,
             local,
+            transport,
             control,
             input: Mutex::new(input),
             speech: Mutex::new(Speech { output, events }),
@@ -97,6 +99,11 @@ impl Call {
     #[getter]
     fn local(&self) -> String {
         self.local.to_string()
+    }
+
+    #[getter]
+    fn transport(&self) -> &'static str {
+        self.transport
     }
 
     #[getter]

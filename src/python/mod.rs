@@ -42,6 +42,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<jitter::JitterBuffer>()?;
     module.add_class::<network::Network>()?;
     module.add_class::<server::Server>()?;
+    module.add_class::<server::Target>()?;
     module.add_function(wrap_pyfunction!(server::resolve_listen, module)?)?;
     module.add_function(wrap_pyfunction!(codec::encode, module)?)?;
     module.add_function(wrap_pyfunction!(codec::decode, module)?)?;

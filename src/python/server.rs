@@ -31,11 +31,12 @@ pub(super) struct Server {
 
 #[pymethods]
 impl Server {
-    /// Listens on `listen` (such as audiosocket://host:port) and starts the threads; `options` are those of `talkpath.server.Options`.
+    /// Listens on `listen` (such as audiosocket://host:port), or nowhere if it is None, and starts the threads; `options` are those of `talkpath.server.Options`.
     #[new]
     #[pyo3(signature = (listen, **options))]
-    fn new(py: Python<'_>, listen: &str, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut config = ServerConfig { listen: py.detach(|| Listen::resolve(listen))?, ..ServerConfig::default() };
+    fn new(py: Python<'_>, listen: Option<&str>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let listen = py.detach(|| listen.map_or(Ok(Listen::Nowhere), Listen::resolve))?;
+        let mut config = ServerConfig { listen, ..ServerConfig::default() };
         for (name, value) in options.into_iter().flatten() {
             set_option(&mut config, name.extract()?, &value)?;
         }
@@ -68,7 +69,13 @@ impl Server {
         self.notifier.as_raw_fd()
     }
 
-    /// All that is new: calls that began, keys of calls with news, log records as (logger, level, message).
+    /// Calls out, and returns the attempt's number; `poll` tells the outcome.
+    fn connect(&self, target: &Target) -> PyResult<u64> {
+        Ok(self.server.connect(target.0.clone())?)
+    }
+
+    /// All that is new: calls that began, keys of calls with news, log records as (logger, level, message), and outcomes of
+    /// attempts to call out as (attempt, the call's id or an exception).
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.notifier.take();
         let calls = PyList::empty(py);
@@ -81,7 +88,14 @@ impl Server {
         while let Some(record) = self.server.poll_log() {
             records.push((record.target, level_number(record.level), record.to_string()));
         }
-        (calls, keys, records).into_pyobject(py)
+        let outcomes = PyList::empty(py);
+        while let Some((attempt, outcome)) = self.server.poll_outcome() {
+            match outcome {
+                Ok(id) => outcomes.append((attempt, id.to_string()))?,
+                Err(error) => outcomes.append((attempt, PyErr::from(error).into_value(py)))?,
+            }
+        }
+        (calls, keys, records, outcomes).into_pyobject(py)
     }
 
     /// Takes no more calls; ends each that runs when its agent's audio is played, and the rest after `grace_s` seconds.
@@ -113,6 +127,18 @@ impl Server {
         dict.set_item("media_cpu_s", stats.media_cpu.as_secs_f64())?;
         dict.set_item("priority", stats.priority.to_string())?;
         Ok(dict)
+    }
+}
+
+/// Where a channel waits to be connected to, looked up.
+#[pyclass(frozen, module = "talkpath._talkpath")]
+pub(super) struct Target(server::Target);
+
+#[pymethods]
+impl Target {
+    #[new]
+    fn new(py: Python<'_>, url: &str) -> PyResult<Self> {
+        Ok(Self(py.detach(|| server::Target::resolve(url))?))
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Call {
     pub peer: SocketAddr,
     /// Where the call came in: of a transport with a port for each call, that port.
     pub local: SocketAddr,
+    /// What carries it, by [`Listen::transport`](crate::io::server::Listen::transport).
+    pub transport: &'static str,
     /// The end that the program holds.
     pub agent: Agent,
 }

@@ -25,7 +25,7 @@ use crate::io::server::media::{Command, MediaThread};
 use crate::io::server::shared::Shared;
 use crate::io::stats::count;
 use crate::protocol::call_id::CallId;
-use crate::session::{FarEnd, Session};
+use crate::session::{FarEnd, Input, Session};
 use crate::{Error, Result, Timestamp};
 
 /// The places for calls, and the threads that carry them.
@@ -48,7 +48,7 @@ pub(crate) struct Guest {
     pub(crate) local: SocketAddr,
     pub(crate) link: Box<dyn Link>,
     pub(crate) far_end: FarEnd,
-    /// What both sides have agreed on, where the transport agrees beforehand.
+    /// What both sides have agreed on, where the transport agrees beforehand: the call then begins at once.
     pub(crate) codec: Option<Codec>,
 }
 
@@ -170,7 +170,11 @@ impl Hall {
         let (place, first_due) = self.find_place(now);
         let mut config = self.config.session.clone();
         config.codec = codec.or(config.codec);
-        let session = Session::new(config, far_end, first_due);
+        let mut session = Session::new(config, far_end, first_due);
+        if let Some(codec) = codec {
+            // Nothing was heard yet, but the call can begin.
+            session.handle_input(Input::Audio { codec, payload: &[] }, now);
+        }
         let key = self.next_key;
         let connection = Connection::new((slot, key), id, (peer, local), link, session, now);
         let media = &mut self.media[place.thread];

@@ -149,6 +149,16 @@ impl Listen {
         }
     }
 
+    /// The transport's name: `audiosocket`, `rtp` or `websocket`.
+    #[must_use]
+    pub const fn transport(&self) -> &'static str {
+        match self {
+            Self::AudioSocket(_) => "audiosocket",
+            Self::Rtp(_) => "rtp",
+            Self::WebSocket(_) | Self::Nowhere => "websocket",
+        }
+    }
+
     /// The logger's name: what Python hands to `logging.getLogger`.
     pub(crate) const fn log_target(&self) -> &'static str {
         match self {

@@ -216,7 +216,7 @@ impl MediaThread {
         let has_unsent = connection.has_unsent();
         if has_begun && let Some(agent) = connection.take_agent() {
             let Connection { key, id, peer, local, .. } = *connection;
-            let call = Call { key, id, peer, local, agent };
+            let call = Call { key, id, peer, local, transport: self.shared.transport, agent };
             self.wake_agents = true;
             // An agent that finds no room is dropped, which hangs up.
             if let Err(unsent) = self.shared.began.try_send(call) {

@@ -80,7 +80,8 @@ impl Server {
 
     /// The next call that began, if there is one.
     ///
-    /// A call begins when its wire format is known: with its first audio, or 400 ms after it came in. One that nobody takes
+    /// A call begins when its wire format is known: over WebSocket at once, otherwise with its first audio, or 400 ms after
+    /// it came in. One that nobody takes
     /// waits here, up to as many as there may be calls; beyond that new ones end.
     #[must_use]
     pub fn accept(&self) -> Option<Call> {

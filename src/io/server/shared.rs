@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) log: LogRing,
     pub(crate) counters: ServerCounters,
     pub(crate) idle_timeout: Duration,
+    pub(crate) transport: &'static str,
     pub(crate) began: Sender<Call>,
     /// A bit for each place, set while its call has news.
     ready: Box<[AtomicU64]>,
@@ -41,6 +42,7 @@ impl Shared {
             log: LogRing::new(LOG_CAPACITY, config.listen.log_target()),
             counters: ServerCounters::new(config.media_threads),
             idle_timeout: config.idle_timeout,
+            transport: config.listen.transport(),
             began,
             ready: (0..config.max_calls.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             keys: (0..config.max_calls).map(|_| AtomicU64::new(0)).collect(),

@@ -139,6 +139,13 @@ impl Entrance {
         }
     }
 
+    /// Ends an attempt whose connection could not be made.
+    fn fail_to_connect(&mut self, token: u64, error: std::io::Error, hall: &mut Hall) {
+        if let Some(Visitor { peer, attempt: Some(attempt), .. }) = self.forget(token, hall) {
+            hall.tell_outcome(attempt, Err(Error::io(format!("connect to {peer}"), error)));
+        }
+    }
+
     /// Looks after a connection that has something to read, or that has been made.
     fn attend_visitor(&mut self, token: u64, hall: &mut Hall) {
         let Some(visitor) = self.visitors.get_mut(&token) else { return };
@@ -146,12 +153,12 @@ impl Entrance {
         if visitor.is_connecting {
             match visitor.stream.take_error() {
                 Ok(None) => {}
-                Ok(Some(error)) | Err(error) => return self.fail(token, connect_failed(&error), hall),
+                Ok(Some(error)) | Err(error) => return self.fail_to_connect(token, error, hall),
             }
             visitor.is_connecting = false;
             let watched = hall.epoll().modify(&visitor.stream, &mut EpollEvent::new(EpollFlags::EPOLLIN, token));
             if let Err(errno) = watched {
-                return self.fail(token, connect_failed(&errno.into()), hall);
+                return self.fail_to_connect(token, errno.into(), hall);
             }
             return self.say(token, hall);
         }
@@ -330,15 +337,10 @@ impl entrance::Entrance for Entrance {
     }
 }
 
-fn connect_failed(error: &std::io::Error) -> LogEvent {
-    LogEvent::ConnectionFailed { os_error: error.raw_os_error().unwrap_or(0) }
-}
-
 /// What sort of error it is that ends an attempt.
 fn kind_of(event: &LogEvent) -> ErrorKind {
     match event {
         LogEvent::NoStartInTime { .. } => ErrorKind::Timeout,
-        LogEvent::ConnectionFailed { .. } => ErrorKind::Io,
         _ => ErrorKind::Protocol,
     }
 }
