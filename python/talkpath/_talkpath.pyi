@@ -20,6 +20,7 @@ __all__ = [
     "Network",
     "Resampler",
     "Server",
+    "Target",
     "Vad",
     "VadVerdict",
     "__version__",

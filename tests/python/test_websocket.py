@@ -136,7 +136,7 @@ async def test_an_attempt_that_fails_raises_what_it_is() -> None:
             port = mute.sockets[0].getsockname()[1]
             with pytest.raises(talkpath.Timeout, match="MEDIA_START"):
                 await server.connect(f"ws://127.0.0.1:{port}/media/1")
-        with pytest.raises(OSError, match="127.0.0.1") as refused:
+        with pytest.raises(OSError, match=r"127\.0\.0\.1") as refused:
             await server.connect(f"ws://127.0.0.1:{port}/media/1")
         assert refused.value.errno == errno.ECONNREFUSED
         with pytest.raises(talkpath.InvalidArgument, match="TLS"):
