@@ -30,7 +30,7 @@ use judge_weights::{HIDDEN, HIDDEN_BIAS, INPUT, INPUT_BIAS, OUTPUT, OUTPUT_BIAS}
 /// Voice activity for phone calls at 8 or 16 kHz, in two stages: what [`PhoneVad`](super::PhoneVad) hears, and Silero's
 /// opinion where that may be speech.
 ///
-/// It misses about half of what the first stage misses, in twice the time while someone speaks; a quiet line costs
+/// In noise it misses about half of what the first stage misses, in twice the time while someone speaks; a quiet line costs
 /// nothing more. It works in steps of 16 ms, Silero in windows of 32 ms that end where the gate opened; then Silero
 /// also hears the 64 ms before. It needs 16 KiB a call, and 0.9 MB once a process, which the first detector reads.
 /// The network is Silero VAD 6 (MIT), computed in single precision.
