@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acks;
+mod anything;
 mod barge_in;
 mod codecs;
 mod drain;
