@@ -64,3 +64,11 @@ fn the_tail_of_a_call_that_is_over_begins_no_other() {
     assert_eq!(knock(&mut door, 2, 1, caller(), 6_020), None);
     assert!(knock(&mut door, 2, 2, caller(), 6_040).is_some(), "another id is another call");
 }
+
+#[test]
+fn a_proof_that_comes_too_late_is_none() {
+    let mut door = Probation::default();
+    assert_eq!(knock(&mut door, 1, 5, caller(), 0), None);
+    assert_eq!(knock(&mut door, 1, 6, caller(), 1_001), None, "two stray packets are no call");
+    assert!(knock(&mut door, 1, 7, caller(), 1_021).is_some());
+}

@@ -5,11 +5,12 @@ use std::time::Duration;
 use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::Playout;
+use talkpath::protocol::rtcp::{ReportBlock, Writer};
 use talkpath::protocol::rtp::{Format, PayloadTypes};
 use talkpath::protocol::telephone_event::Receiver;
 use talkpath::session::{Event, Written};
 
-use crate::harness::{Peer, Server};
+use crate::harness::{Peer, Server, above};
 
 const SLIN16: Codec = Codec::Plain { encoding: Encoding::SlinBe, rate: SampleRate::HZ_16000 };
 
@@ -178,4 +179,20 @@ fn what_gets_lost_and_comes_out_of_order_is_put_right() {
         heard.iter().any(|sample| *sample > 12_000).then_some(())
     });
     assert!(heard.windows(2).all(|pair| pair[1] >= pair[0] - 200), "steps only go up");
+}
+
+#[test]
+fn what_both_sides_report_reaches_the_statistics() {
+    let mut server = Server::start(|_| {});
+    let (peer, call) = server.call(0);
+    let got = peer.read();
+    let block = ReportBlock { ssrc: got.header.ssrc, fraction_lost: 64, lost: 7, jitter: 80, ..ReportBlock::default() };
+    let mut out = [0; 64];
+    let mut writer = Writer::new(&mut out);
+    writer.receiver_report(peer.ssrc, &[block]).unwrap();
+    let len = writer.len();
+    peer.rtcp.send_to(&out[..len], above(peer.to)).unwrap();
+    let remote = server.wait_for("the report", |_| call.agent.control.stats().network?.remote);
+    assert_eq!((remote.loss, remote.packets_lost, remote.jitter), (0.25, 7, Duration::from_millis(10)));
+    assert_eq!(remote.round_trip, None, "it answers no report of ours");
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
+use talkpath::audio::codec::Codec;
 use talkpath::audio::frame::SampleRate;
 use talkpath::io::server::{self, Listen, PortRange, ServerConfig};
 use talkpath::protocol::rtp::Header;
@@ -117,11 +118,12 @@ fn calls_beyond_the_limit_are_refused_and_their_ports_stay_free() {
     second.send_audio(0);
     second.send_audio(0);
     server.wait_for_line("refused");
-    assert_eq!(server.server.stats().calls_refused, 1);
+    (0..100).for_each(|_| second.send_audio(0));
     first.say_goodbye();
     server.wait_for_end(&mut call.agent);
     server.wait_for("the place", |server| (server.stats().calls == 0).then_some(()));
     server.call(1);
+    assert_eq!(server.server.stats().calls_refused, 1, "said once, whatever it sent after");
 }
 
 #[test]
@@ -148,4 +150,23 @@ fn a_peer_that_changes_its_id_goes_on() {
     peer.read_sound();
     peer.say_goodbye();
     assert_eq!(server.wait_for_end(&mut call.agent), EndReason::CallerHangup);
+}
+
+#[test]
+fn what_has_no_payload_type_cannot_be_answered_in() {
+    let bind = |change: fn(&mut ServerConfig)| {
+        let range = PortRange { host: Ipv4Addr::LOCALHOST.into(), first: 0, last: 0 };
+        let mut config = ServerConfig { listen: Listen::Rtp(range), ..ServerConfig::default() };
+        change(&mut config);
+        let notifier = std::sync::Arc::new(talkpath::io::notify::Notifier::new().unwrap());
+        server::Server::bind(config, notifier).map(drop)
+    };
+    bind(|config| config.session.codec = Some(Codec::slin(SampleRate::HZ_8000))).unwrap();
+    let without_opus = |config: &mut ServerConfig| {
+        config.session.codec = Some(Codec::opus(SampleRate::HZ_24000).unwrap());
+        config.payload_types = std::mem::take(&mut config.payload_types).without(107);
+    };
+    assert!(bind(without_opus).unwrap_err().to_string().contains("opus"));
+    let odd_rate = |config: &mut ServerConfig| config.session.output_rate = Some(SampleRate::new(22_050).unwrap());
+    assert!(bind(odd_rate).unwrap_err().to_string().contains("22050"));
 }

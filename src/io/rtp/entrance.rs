@@ -89,11 +89,6 @@ impl Entrance {
         let now = Clock::now();
         let Some(ports) = self.places[place].free.take() else { return };
         Self::unwatch(&ports, hall);
-        if !hall.has_room() {
-            let event = LogEvent::TooManyCalls { peer: from, limit: hall.config.max_calls };
-            hall.refuse(CallId::default(), event);
-            return self.free(place, ports, hall);
-        }
         let mut random = [0; 24];
         if let Err(error) = self.random.read_exact(&mut random) {
             let os_error = error.raw_os_error().unwrap_or(0);
@@ -101,10 +96,19 @@ impl Entrance {
             return self.free(place, ports, hall);
         }
         let (id, seed) = random.split_at(16);
-        let id = match self.places[place].expected.take() {
+        let id = match self.places[place].expected {
             Some((id, _)) => id,
             None => CallId::from_random(id.try_into().unwrap_or_default()),
         };
+        if !hall.has_room() {
+            hall.refuse(id, LogEvent::TooManyCalls { peer: from, limit: hall.config.max_calls });
+            // RTP has no word for it: what it still sends is not looked at, until it has given up.
+            if let Some(packet) = early.first().and_then(|early| Packet::parse(&early.datagram).ok()) {
+                self.places[place].probation.shun(from, packet.header.ssrc, now);
+            }
+            return self.free(place, ports, hall);
+        }
+        self.places[place].expected = None;
         let seed = u64::from_ne_bytes(seed.try_into().unwrap_or_default());
         let local = ports.local;
         let endpoint = Endpoint::new(Arc::clone(&self.types), self.ptime, from, seed, now);

@@ -17,8 +17,8 @@ use crate::audio::codec::{Codec, Encoding};
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::server::link::{Desk, Frame, Link};
 use crate::jitter;
-use crate::protocol::rtp::{Early, Endpoint, Header, Media, Received};
-use crate::session::{EndReason, Input, Session};
+use crate::protocol::rtp::{Early, Endpoint, EndpointStats, Header, Media, Received};
+use crate::session::{EndReason, Input, RemoteReport, Session};
 
 /// The link of a call whose far end has proved itself.
 pub(super) struct RtpLink {
@@ -31,11 +31,13 @@ pub(super) struct RtpLink {
     /// Since when the far end's host refuses what is sent, with nothing heard in between.
     refused_since: Option<Timestamp>,
     is_gone: bool,
+    /// How many of the far end's reports the session knows of.
+    reports: u64,
 }
 
 impl RtpLink {
     pub(super) fn new(ports: Ports, place: usize, endpoint: Endpoint, early: Vec<Early>) -> Self {
-        Self { ports, place, endpoint, early, refused_since: None, is_gone: false }
+        Self { ports, place, endpoint, early, refused_since: None, is_gone: false, reports: 0 }
     }
 
     /// Lets go of the sockets, and says whose they were: the place, the far end's address, and its id.
@@ -92,6 +94,22 @@ impl RtpLink {
         };
     }
 
+    /// Tells the session what the far end has reported since it was last told.
+    fn pass_on_report(&mut self, session: &mut Session, now: Timestamp) {
+        let EndpointStats { reports_received, remote, .. } = self.endpoint.stats();
+        if let Some(remote) = remote.filter(|_| reports_received != self.reports) {
+            let report = RemoteReport {
+                loss: f32::from(remote.fraction_lost) / 256.0,
+                // What came twice makes up for what got lost, and may be more.
+                packets_lost: u64::try_from(remote.packets_lost).unwrap_or(0),
+                jitter: remote.jitter,
+                round_trip: remote.round_trip,
+            };
+            session.handle_input(Input::Report(report), now);
+        }
+        self.reports = reports_received;
+    }
+
     fn read_reports(&mut self, input: &mut [u8], now: Timestamp) -> bool {
         let mut has_heard = false;
         for _ in 0..REPORTS_AT_ONCE {
@@ -135,6 +153,7 @@ impl Link for RtpLink {
         if is_empty {
             has_heard |= self.read_reports(input, now);
         }
+        self.pass_on_report(session, now);
         if self.endpoint.remote() != before {
             desk.log(LogLevel::Warning, LogEvent::PeerMoved { to: self.endpoint.remote() });
         }

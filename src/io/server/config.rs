@@ -81,10 +81,18 @@ impl ServerConfig {
                 "output rate of {rate}, wanted none: over WebSocket the channel says it"
             )));
         }
-        if let (Listen::Rtp(_), Some(codec)) = (&self.listen, self.session.codec)
-            && self.payload_types.number_of(Format::Audio(codec)).is_none()
-        {
-            return Err(Error::invalid(format!("codec {codec}, wanted one that has a payload type")));
+        if let Listen::Rtp(_) = self.listen {
+            let linear = |rate| Codec::Plain { encoding: Encoding::SlinBe, rate };
+            let codec = self.session.codec.map(|codec| match codec {
+                // Its bytes are put into the order of the network.
+                Codec::Plain { encoding: Encoding::Slin, rate } => linear(rate),
+                codec => codec,
+            });
+            for codec in codec.into_iter().chain(self.session.output_rate.map(linear)) {
+                if self.payload_types.number_of(Format::Audio(codec)).is_none() {
+                    return Err(Error::invalid(format!("{codec} over rtp, wanted what has a payload type")));
+                }
+            }
         }
         within("max_calls", self.max_calls, 1, 65_536)?;
         within("max_pending", self.max_pending, 1, 65_536)?;

@@ -22,7 +22,7 @@ use super::random::Random;
 use super::received::{Opener, Received};
 use super::reporter::Reporter;
 use super::source::Source;
-use super::{EndpointStats, Format, Header, Packet, PayloadTypes, RemoteStats};
+use super::{EndpointStats, Format, Header, Packet, PayloadTypes, Probation, RemoteStats};
 use crate::audio::codec::Codec;
 use crate::audio::frame::SampleRate;
 use crate::protocol::rtcp::{self, Compound, ReportBlock};
@@ -162,6 +162,7 @@ impl Endpoint {
         }
         let is_next = |candidate: &Candidate| {
             (candidate.from, candidate.ssrc, candidate.first.wrapping_add(1)) == (from, ssrc, sequence)
+                && now.since(candidate.came) <= Probation::PATIENCE
         };
         let Some(proved) = self.candidate.filter(is_next) else {
             let held = if datagram.len() <= HELD_LEN { datagram.len() } else { 0 };

@@ -63,6 +63,9 @@ impl Probation {
     /// How long a packet may be, in bytes: 20 ms of linear audio at 96 kHz, or 60 ms at 32 kHz.
     pub const MAX_PACKET_LEN: usize = 4_096;
 
+    /// How long after the first packet of a source the second may come.
+    pub const PATIENCE: Duration = Duration::from_secs(1);
+
     /// How long the source of a call that is over must be silent before it may begin another.
     pub const SHUN: Duration = Duration::from_secs(1);
 
@@ -85,7 +88,11 @@ impl Probation {
         let next = header.sequence.wrapping_add(1);
         let is_its = |candidate: &Candidate| (candidate.from, candidate.ssrc) == (from, header.ssrc);
         let found = self.candidates.iter().position(is_its);
-        if let Some(place) = found.filter(|&place| self.candidates[place].next == header.sequence) {
+        let is_proof = |place: &usize| {
+            let Candidate { next, packet, .. } = &self.candidates[*place];
+            *next == header.sequence && now.since(packet.came) <= Self::PATIENCE
+        };
+        if let Some(place) = found.filter(is_proof) {
             let first = self.candidates.swap_remove(place).packet;
             let second = Early { came: now, datagram: datagram.to_vec() };
             self.dropped += self.candidates.len() as u64;
