@@ -24,6 +24,14 @@ async def watched_parrot(session: talkpath.Session) -> None:
     await _watch(session, parrot)
 
 
+async def echo_keys(session: talkpath.Session) -> None:
+    """Presses every key that the caller has pressed."""
+    async for event in session.events():
+        _tell(session, event)
+        if isinstance(event, talkpath.Dtmf):
+            session.output.send_dtmf(event.digit)
+
+
 async def hang_up_on_speech(session: talkpath.Session) -> None:
     """Hangs up as soon as the caller speaks."""
     async for event in session.events():

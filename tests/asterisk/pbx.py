@@ -122,6 +122,12 @@ class Manager:
             raise ConnectionError(f"Asterisk went away before {event} {fields}")
         return found
 
+    def events(self, event: str, **fields: str) -> list[Message]:
+        """Returns the events of that name so far whose fields have the values given."""
+        wanted = {"Event": event} | fields
+        with self._changed:
+            return [e for e in self._events if wanted.items() <= e.items()]
+
     def close(self) -> None:
         """Closes the connection."""
         with suppress(OSError):
@@ -229,6 +235,10 @@ class Pbx:
     def send_calls_to(self, port: int) -> None:
         """Sets where the dialplan hands over every call from here on: a port of loopback."""
         self.manager.action("Setvar", Variable="AUDIO_PORT", Value=str(port))
+
+    def press_in_calls(self, keys: str) -> None:
+        """Sets which keys whoever answers a phone's number 3… presses from here on."""
+        self.manager.action("Setvar", Variable="KEYS", Value=keys)
 
     def load_dialplan(self, text: str) -> None:
         """Adds `text` to the dialplan, in place of what was added before."""

@@ -72,18 +72,22 @@ class Phone:
             capture = _Capture(media, self._codec, speech if self._codec is L16_WIDE else b"")
             duration_ms = len(speech) * 20 // self._codec.frame_bytes + after_ms
             try:
-                self._run_sipp(number, speech, media, duration_ms)
+                self._run_sipp(number, speech, media.getsockname()[1], duration_ms)
             finally:
                 capture.stop()
         return capture.in_order()
 
-    def _run_sipp(self, number: str, speech: bytes, media: socket.socket, duration_ms: int) -> None:
+    def hand_over(self, number: str, media_port: int, duration_ms: int) -> None:
+        """Calls `number` for somebody else, who speaks and hears, and takes keys, at `media_port`; then hangs up."""
+        self._run_sipp(number, b"", media_port, duration_ms)
+
+    def _run_sipp(self, number: str, speech: bytes, media_port: int, duration_ms: int) -> None:
         (self._folder / "speech.raw").write_bytes(speech)
         scenario = (CONFIGURATION / "phone.xml").read_text()
-        if self._codec is L16_WIDE:
+        if self._codec is L16_WIDE or not speech:
             scenario = re.sub(r"<nop>.*</nop>", "", scenario)
         values = {
-            "media_port": media.getsockname()[1],
+            "media_port": media_port,
             "payload_type": self._codec.payload_type,
             "codec": self._codec.name,
             "speech": "speech.raw",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ari import Ari
 from caller import Tap
 from pbx import Pbx
 from serving import Serving
+from sip import PCMU, Phone
 from speech import Match, Samples, hold, match_phrases
 
 Prompt = Callable[[str, int], Samples]
@@ -52,3 +54,17 @@ def test_a_channel_that_is_gone_ends_the_call(pbx: Pbx, ari: Ari, tap: Tap) -> N
             with ari.external_media(call.agent_channel, f"127.0.0.1:{server.port}", "ulaw"):
                 server.wait_for("Started")
             assert server.wait_for("Ended")["reason"] == "caller_hangup"
+
+
+def test_each_key_arrives_once_each_way(pbx: Pbx, tmp_path: Path) -> None:
+    # externalMedia has no keys: it agrees upon no number for them. A SIP call has, and its audio may go anywhere.
+    keys = "159*0#DD"
+    pbx.press_in_calls(keys)
+    before = len(pbx.manager.events("DTMFEnd", Direction="Received"))
+    with Serving("agents:echo_keys", ANYWHERE) as server:
+        Phone(pbx, PCMU, tmp_path).hand_over("3001", server.port, 5_000)
+        assert server.wait_for("Ended")["reason"] == "caller_hangup"
+        heard = [line["digit"] for line in server.events("Dtmf")]
+    returned = [event["Digit"] for event in pbx.manager.events("DTMFEnd", Direction="Received")[before:]]
+    assert heard == list(keys)
+    assert returned == list(keys)
