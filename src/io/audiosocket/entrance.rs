@@ -163,7 +163,7 @@ impl Entrance {
             local: self.listener.address(),
             link,
             far_end: FarEnd::default(),
-            codec: None,
+            format: None,
         });
     }
 

@@ -13,7 +13,6 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::link::RtpLink;
 use super::ports::Ports;
-use crate::audio::codec::Codec;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::server::entrance;
@@ -22,7 +21,7 @@ use crate::io::server::link::Link;
 use crate::io::server::{PortRange, ServerConfig};
 use crate::protocol::call_id::CallId;
 use crate::protocol::rtp::{Early, Endpoint, Format, Packet, PayloadTypes, Probation, Proved};
-use crate::session::FarEnd;
+use crate::session::{FarEnd, WireFormat};
 use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// The ports of a range.
@@ -112,21 +111,24 @@ impl Entrance {
         let seed = u64::from_ne_bytes(seed.try_into().unwrap_or_default());
         let local = ports.local;
         let endpoint = Endpoint::new(Arc::clone(&self.types), self.ptime, from, seed, now);
-        let codec = hall.config.session.codec.or_else(|| self.answer_to(&early));
+        let format = if hall.config.session.codec.is_none() { self.format_of(&early) } else { None };
         let link = Box::new(RtpLink::new(ports, place, endpoint, early.into()));
         let takes_dtmf = self.types.number_of(Format::TelephoneEvent).is_some();
         let far_end = FarEnd { acks: false, takes_dtmf };
-        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end, codec }) {
+        if let Err(link) = hall.admit(Guest { id, peer: from, local, link, far_end, format }) {
             self.take_link(link, hall);
         }
     }
 
-    /// What to answer in: what the far end takes.
-    fn answer_to(&self, early: &[Early]) -> Option<Codec> {
+    /// What each side sends, if the far end takes something else than what it sends.
+    fn format_of(&self, early: &[Early]) -> Option<WireFormat> {
         let numbers = early.iter().filter_map(|early| Some(Packet::parse(&early.datagram).ok()?.header.payload_type));
-        let sent = numbers.filter_map(|number| Some((self.types.format(number)?, self.types.answer_to(number)?)));
+        let mut formats = numbers.filter_map(|number| {
+            let Format::Audio(input) = self.types.format(number)? else { return None };
+            Some(WireFormat { input, output: self.types.answer_to(number)? })
+        });
         // What is answered alike is left to the session, which may have a rate of its own to answer linear audio in.
-        sent.filter(|&(format, answer)| format != Format::Audio(answer)).map(|(_, answer)| answer).next()
+        formats.find(|format| format.input != format.output)
     }
 
     /// Takes the sockets of a call that is over, or never was one.

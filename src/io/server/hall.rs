@@ -13,7 +13,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::audio::codec::Codec;
 use crate::io::clock::Clock;
 use crate::io::log::{LogEvent, LogLevel};
 use crate::io::notify::Notifier;
@@ -25,7 +24,7 @@ use crate::io::server::media::{Command, MediaThread};
 use crate::io::server::shared::Shared;
 use crate::io::stats::count;
 use crate::protocol::call_id::CallId;
-use crate::session::{FarEnd, Input, Session};
+use crate::session::{FarEnd, Input, Session, WireFormat};
 use crate::{Error, Result, Timestamp};
 
 /// The places for calls, and the threads that carry them.
@@ -48,8 +47,8 @@ pub(crate) struct Guest {
     pub(crate) local: SocketAddr,
     pub(crate) link: Box<dyn Link>,
     pub(crate) far_end: FarEnd,
-    /// What both sides have agreed on, where the transport agrees beforehand: the call then begins at once.
-    pub(crate) codec: Option<Codec>,
+    /// What each side sends, where the transport knows it beforehand: the call then begins at once.
+    pub(crate) format: Option<WireFormat>,
 }
 
 /// Where a call is carried.
@@ -162,18 +161,18 @@ impl Hall {
 
     /// Has a call carried whose id no other has; gives its link back if there is no room.
     pub(crate) fn admit(&mut self, guest: Guest) -> std::result::Result<(), Box<dyn Link>> {
-        let Guest { id, peer, local, link, far_end, codec } = guest;
+        let Guest { id, peer, local, link, far_end, format } = guest;
         let now = Clock::now();
         let Some(slot) = self.free_slots.first().copied().filter(|_| !self.carries(id)) else {
             return Err(link);
         };
         let (place, first_due) = self.find_place(now);
         let mut config = self.config.session.clone();
-        config.codec = codec.or(config.codec);
+        config.codec = format.map(|format| format.output).or(config.codec);
         let mut session = Session::new(config, far_end, first_due);
-        if let Some(codec) = codec {
+        if let Some(WireFormat { input, .. }) = format {
             // Nothing was heard yet, but the call can begin.
-            session.handle_input(Input::Audio { codec, payload: &[] }, now);
+            session.handle_input(Input::Audio { codec: input, payload: &[] }, now);
         }
         let key = self.next_key;
         let connection = Connection::new((slot, key), id, (peer, local), link, session, now);

@@ -19,7 +19,7 @@ use crate::io::socket;
 use crate::io::tcp::{ACCEPTS_AT_ONCE, Accepted, Leavers, Listener};
 use crate::protocol::call_id::CallId;
 use crate::protocol::websocket::handshake::basic_authorization;
-use crate::session::FarEnd;
+use crate::session::{FarEnd, WireFormat};
 use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// The listening socket, if there is one, and the connections that are no calls.
@@ -211,7 +211,14 @@ impl Entrance {
         let local = stream.local_addr().unwrap_or_else(|_| self.unspecified());
         let far_end = FarEnd { acks: channel.acks, takes_dtmf: false };
         let link = Box::new(introduction.into_link(stream));
-        let guest = Guest { id, peer, local, link, far_end, codec: Some(channel.codec) };
+        let guest = Guest {
+            id,
+            peer,
+            local,
+            link,
+            far_end,
+            format: Some(WireFormat { input: channel.codec, output: channel.codec }),
+        };
         let outcome = match hall.admit(guest) {
             Ok(()) => {
                 let event = LogEvent::ChannelJoined { channel: channel_name, codec: channel.codec };
