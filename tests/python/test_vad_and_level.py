@@ -35,7 +35,7 @@ def test_a_recorded_sentence_is_heard(detector: Literal["phone", "silero"]) -> N
     with wave.open(str(resources.files("talkpath") / "data" / "interruption.wav")) as file:
         frames = [file.readframes(160) for _ in range(file.getnframes() // 160)]
     voiced = sum(bool(vad.process(frame)) for frame in frames)
-    assert voiced > 0.8 * len(frames)
+    assert voiced > 0.75 * len(frames)
 
 
 def test_detectors_have_names() -> None:
