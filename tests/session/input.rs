@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
-use talkpath::session::{Config, Event, Input};
+use talkpath::audio::vad::Detector;
+use talkpath::session::{Config, Event, Input, VadConfig};
 
 use crate::harness::{Call, events, tone};
 
@@ -130,6 +131,26 @@ fn speech_only_begins_before_the_first_syllable() {
         last = frame.position;
     }
     assert!(last < Duration::from_millis(2_020 + 1_000 + 500), "and not on and on: {last:?}");
+}
+
+#[test]
+fn a_session_listens_with_the_detector_that_it_is_told() {
+    let onsets = Detector::ALL.map(|detector| {
+        let config = Config { vad: VadConfig { detector, ..VadConfig::default() }, ..Config::default() };
+        assert_eq!(config.validate().is_ok(), detector.check().is_ok());
+        if detector.check().is_err() {
+            return None;
+        }
+        let (mut call, mut agent) = Call::start(config, R);
+        call.quiet(100);
+        for frame in voice(1_000).chunks(160) {
+            call.hear(frame);
+        }
+        call.quiet(100);
+        let heard = events(&mut agent).into_iter().filter(|event| matches!(event, Event::SpeechStarted { .. }));
+        Some(heard.count())
+    });
+    assert!(onsets.into_iter().flatten().all(|count| count == 1), "{onsets:?}");
 }
 
 #[test]
