@@ -37,16 +37,19 @@ class Ports:
     manager: int
     sip: int
     http: int
+    websocket: int
+    """Where Asterisk takes calls that it hands over by WebSocket; it listens on none of its own."""
     rtp_first: int
     rtp_count: int = 100
 
     @classmethod
     def choose(cls) -> Ports:
-        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,HTTP,RTP}_PORT, or one that is free."""
+        """Takes each port from TALKPATH_TEST_{MANAGER,SIP,HTTP,WEBSOCKET,RTP}_PORT, or one that is free."""
         return cls(
             manager=_port("MANAGER", free_tcp_port),
             sip=_port("SIP", free_udp_port),
             http=_port("HTTP", free_tcp_port),
+            websocket=_port("WEBSOCKET", free_tcp_port),
             rtp_first=_port("RTP", lambda: 2 * random.randrange(10_000, 15_000)),
         )
 
@@ -174,6 +177,12 @@ class Call:
         """The id of the channel that the agent's extension answers."""
         return f"{self.name}-agent"
 
+    def websocket_url(self) -> str:
+        """Waits until a channel of the call waits for a WebSocket, and returns where."""
+        variable = "MEDIA_WEBSOCKET_CONNECTION_ID"
+        event = self.pbx.manager.wait_for("VarSet", Variable=variable, Linkedid=self.name)
+        return f"ws://127.0.0.1:{self.pbx.ports.http}/media/{event['Value']}"
+
     def wait_until_done(self) -> None:
         """Waits until the caller has done all that it does before it hangs up."""
         self.pbx.manager.wait_for("UserEvent", UserEvent="CallerDone", Call=self.name)
@@ -189,6 +198,11 @@ class Call:
         """Waits until both channels of the call are gone."""
         for channel in (self.name, self.agent_channel):
             self.pbx.manager.wait_for("Hangup", Uniqueid=channel)
+
+    def press(self, digits: str) -> None:
+        """Has the caller press keys, one after the other."""
+        for digit in digits:
+            self.pbx.manager.action("PlayDTMF", Channel=self.name, Digit=digit, Duration="100")
 
     def hang_up(self) -> None:
         """Hangs up on the caller's side."""
@@ -292,6 +306,7 @@ class Pbx:
             "manager_port": self.ports.manager,
             "sip_port": self.ports.sip,
             "http_port": self.ports.http,
+            "websocket_port": self.ports.websocket,
             "rtp_first_port": self.ports.rtp_first,
             "rtp_last_port": self.ports.rtp_first + self.ports.rtp_count - 1,
         }

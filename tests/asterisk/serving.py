@@ -1,4 +1,7 @@
-"""Runs `talkpath serve` as a user would, in a process of its own, and collects what it says on standard output."""
+"""Runs agents as a user would, in a process of their own, and collects what they say on standard output.
+
+`Serving` is `talkpath serve`; `Calling` is a program that calls out for one call, with `talkpath.connect`.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,19 @@ from speech import RanDry
 WAIT_LIMIT_S = 30.0
 
 
-class Serving:
-    """A running `talkpath serve`; a context manager that stops it."""
+class Program:
+    """A running program whose standard output is lines of JSON; a context manager that ends it."""
 
-    def __init__(self, agent: str, listen: str = "audiosocket://127.0.0.1:0") -> None:
-        self._agent = agent
-        self._listen = listen
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
         self._lines: list[dict[str, Any]] = []
         self._finished = False
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
         here = str(Path(__file__).parent)
-        command = [sys.executable, "-m", "talkpath", "serve", "--agent", self._agent, "--json"]
         self._process = subprocess.Popen(
-            [*command, "--listen", self._listen, "--grace", "1"],
+            [sys.executable, *self._arguments],
             cwd=here,
             env=os.environ | {"PYTHONPATH": here, "COLUMNS": "120"},
             stdout=subprocess.PIPE,
@@ -38,16 +39,10 @@ class Serving:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        try:
-            self.port = int(self._wait_for(lambda line: "listening" in line)["listening"].rpartition(":")[2])
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self._end()
         try:
             self._process.wait(WAIT_LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -56,7 +51,10 @@ class Serving:
             raise
         self._reader.join()
         if self._process.returncode != 0:
-            raise RuntimeError(f"talkpath serve exited with {self._process.returncode}")
+            raise RuntimeError(f"{self._arguments} exited with {self._process.returncode}")
+
+    def _end(self) -> None:
+        """Asks the program to end, where it does not by itself."""
 
     def wait_for(self, event: str, **fields: object) -> dict[str, Any]:
         """Waits for an event of a watched agent and returns its line."""
@@ -81,7 +79,7 @@ class Serving:
             self._changed.wait_for(lambda: found() is not None or self._finished, WAIT_LIMIT_S)
             line = found()
             if line is None:
-                raise TimeoutError(f"talkpath serve did not say what was awaited, only {self._lines[-10:]}")
+                raise TimeoutError(f"{self._arguments} did not say what was awaited, only {self._lines[-10:]}")
             return line
 
     def _read(self) -> None:
@@ -94,3 +92,30 @@ class Serving:
         with self._changed:
             self._finished = True
             self._changed.notify_all()
+
+
+class Serving(Program):
+    """A running `talkpath serve`."""
+
+    def __init__(self, agent: str, listen: str = "audiosocket://127.0.0.1:0") -> None:
+        super().__init__("-m", "talkpath", "serve", "--agent", agent, "--json", "--listen", listen, "--grace", "1")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.port = int(self._wait_for(lambda line: "listening" in line)["listening"].rpartition(":")[2])
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+        return self
+
+    def _end(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+
+class Calling(Program):
+    """A program that calls out for one call, and ends with it; `agent` is a function of the module `agents`."""
+
+    def __init__(self, agent: str, url: str) -> None:
+        super().__init__("-m", "agents", agent, url)
