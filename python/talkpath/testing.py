@@ -9,43 +9,27 @@ A `Network` is such a network on its own, without a clock: it says when packets 
 """
 
 import asyncio
-import struct
 import uuid
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from talkpath._talkpath import Network
+from talkpath._ways import AUDIO_KINDS, DTMF, ERROR, HANGUP, IDENTITY, AudioSocket, Rtp, Way, message
 from talkpath.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-HANGUP: Final = 0x00
-IDENTITY: Final = 0x01
-DTMF: Final = 0x03
-ERROR: Final = 0xFF
-AUDIO_KINDS: Final = {
-    8000: 0x10,
-    12000: 0x11,
-    16000: 0x12,
-    24000: 0x13,
-    32000: 0x14,
-    44100: 0x15,
-    48000: 0x16,
-    96000: 0x17,
-    192000: 0x18,
-}
-_RATES: Final = {kind: rate for rate, kind in AUDIO_KINDS.items()}
-
 __all__ = ["AUDIO_KINDS", "DTMF", "ERROR", "HANGUP", "IDENTITY", "Network", "Phone"]
 
 
 class Phone:
-    """One call to an AudioSocket server: says PCM at the pace of speech, and hears what comes back.
+    """One call to a server: says PCM at the pace of speech, and hears what comes back.
 
-    What it says goes through a network of the impairments `impair`. AudioSocket is a stream, which keeps order and
-    loses nothing: only `delay`, `jitter` and `drift` are possible.
+    `address` is a server's: host:port for AudioSocket, rtp://host:port for RTP, where the call begins with what is said
+    first. What it says goes through a network of the impairments `impair`. AudioSocket is a stream, which keeps order
+    and loses nothing: only `delay`, `jitter` and `drift` are possible.
     """
 
     def __init__(
@@ -54,7 +38,7 @@ class Phone:
         self.rate = rate
         self.network = Network(impair) if isinstance(impair, str) else impair
         """What the audio goes through on its way to the server."""
-        if not self.network.only_delays:
+        if not self.network.only_delays and not address.startswith("rtp://"):
             raise InvalidArgument(
                 f"impairments {self.network.impair} on AudioSocket, wanted only delay, jitter and drift:"
                 " a stream keeps order and loses nothing"
@@ -70,18 +54,18 @@ class Phone:
         self.ended = False
         """Whether the server hung up."""
         self._address = address
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._way: Way | None = None
         self._listening: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
         self._called = 0.0
 
     async def __aenter__(self) -> Self:
-        host, _, port = self._address.rpartition(":")
-        self._reader, self._writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        self.send(IDENTITY, uuid.UUID(self.id).bytes)
+        if self._address.startswith("rtp://"):
+            self._way = await Rtp.open(self._address, self.rate)
+        else:
+            self._way = await AudioSocket.open(self._address.removeprefix("audiosocket://"), self.rate, self.id)
         self._called = asyncio.get_running_loop().time()
-        self._listening = asyncio.create_task(self._listen(self._reader))
+        self._listening = asyncio.create_task(self._listen(self._way))
         return self
 
     async def __aexit__(
@@ -90,30 +74,35 @@ class Phone:
         await self.hangup()
 
     def send(self, kind: int, payload: "Buffer" = b"") -> None:
-        """Sends one message as it is, also one that no phone would send."""
-        data = bytes(payload)
-        assert self._writer is not None
-        self._writer.write(struct.pack(">BH", kind, len(data)) + data)
+        """Sends one message of AudioSocket as it is, also one that no phone would send."""
+        assert isinstance(self._way, AudioSocket)
+        self._way.send(message(kind, bytes(payload)))
 
     def press(self, digit: str) -> None:
         """Presses a key."""
-        self.send(DTMF, digit.encode("ascii"))
+        assert self._way is not None
+        self._way.press(digit, self._since_called_ms())
 
     async def say(self, pcm: "Buffer", *, ptime_ms: int = 20, paced: bool = True) -> None:
         """Sends audio, one message each packet time; the last one may be short.
 
-        If it is not `paced`, all goes out at once, past the network.
+        Returns when the network has delivered what it does not lose. If it is not `paced`, all goes out at once, past
+        the network.
         """
-        data = memoryview(pcm).cast("B")
+        assert self._way is not None
+        data = bytes(pcm)
         step = self.rate * ptime_ms // 1000 * 2
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
+        begin_ms = self._since_called_ms()
+        under_way: list[tuple[float, int, bytes]] = []
         for index, at in enumerate(range(0, len(data), step)):
+            sent_ms = begin_ms + index * ptime_ms
+            frame = self._way.wrap(data[at : at + step], sent_ms)
+            arrivals = self.network.send(sent_ms) if paced else [0.0]
+            under_way += [(arrival_ms, len(under_way) + copy, frame) for copy, arrival_ms in enumerate(arrivals)]
+        for arrival_ms, _, frame in sorted(under_way):
             if paced:
-                sent = begin - self._called + index * ptime_ms / 1000
-                (arrival_ms,) = self.network.send(1000 * sent)
-                await asyncio.sleep(self._called + arrival_ms / 1000 - loop.time())
-            self.send(AUDIO_KINDS[self.rate], data[at : at + step])
+                await asyncio.sleep((arrival_ms - self._since_called_ms()) / 1000)
+            self._way.send(frame)
 
     async def hear(self, *, ms: float, timeout: float = 10) -> bytes:
         """Waits until so much audio has come back since the call's start, and returns all of it."""
@@ -137,8 +126,8 @@ class Phone:
 
     async def hangup(self) -> None:
         """Hangs up."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._way is not None:
+            self._way.close()
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
@@ -148,23 +137,18 @@ class Phone:
         """Milliseconds of audio that came back."""
         return len(self.heard) / 2 / self.heard_rate * 1000
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
+    def _since_called_ms(self) -> float:
+        return 1000 * (asyncio.get_running_loop().time() - self._called)
+
+    async def _listen(self, way: Way) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                kind, length = struct.unpack(">BH", await reader.readexactly(3))
-                payload = await reader.readexactly(length)
-                if kind in _RATES:
-                    self.heard_rate = _RATES[kind]
-                    self.heard += payload
-                    self.frames += 1
-                    self.arrivals.append(loop.time())
-                elif kind in (HANGUP, ERROR):
-                    break
-                async with self._news:
-                    self._news.notify_all()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        async for rate, pcm in way.listen():
+            self.heard_rate = rate
+            self.heard += pcm
+            self.frames += 1
+            self.arrivals.append(loop.time())
+            async with self._news:
+                self._news.notify_all()
         self.ended = True
         async with self._news:
             self._news.notify_all()

@@ -64,9 +64,10 @@ def test_a_call_to_echo_comes_back_as_it_was(tmp_path: Path, codec: str, rate: i
 
 
 @pytest.mark.parametrize(
-    ("codec", "rate", "likeness"), [("ulaw", 8000, 0.99), ("slin16", 16000, 0.999), ("g722", 16000, 0.9)]
+    ("codec", "rate", "likeness"), [("ulaw", 8000, 0.99), ("slin16", 16000, 0.9), ("g722", 16000, 0.9)]
 )
 def test_a_call_over_rtp_comes_back_as_it_was(tmp_path: Path, codec: str, rate: int, likeness: float) -> None:
+    # Linear audio of a peer with whom nothing was agreed is answered in G.722.
     file = write_wav(tmp_path / "noise.wav", bytes(rate // 5) + noise(1.5, rate), rate=rate)
     with serving("echo", "--prebuffer", "300", listen=free_rtp_ports(1)) as server:
         assert server.address.startswith("rtp://127.0.0.1:")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import talkpath
-from audio import noise
+from audio import noise, tone
 from talkpath.testing import Network, Phone
 
 
@@ -74,3 +74,74 @@ async def test_a_phone_on_a_slow_network_is_heard_late_and_whole() -> None:
         assert await heard == said
     # The last of its 20 packets is sent 380 ms after the first.
     assert took_ms >= 579
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+async def test_a_phone_over_rtp_is_heard_and_hears(rate: int) -> None:
+    said = tone(0.6, rate)
+    heard = asyncio.get_running_loop().create_future()
+    keys = []
+
+    async def agent(session: talkpath.Session) -> None:
+        async def listen() -> bytes:
+            return b"".join([frame.bytes() async for frame in session.input()])
+
+        listening = asyncio.create_task(listen())
+        await session.output.write(tone(0.4, rate), rate=rate)
+        async for event in session.events():
+            if isinstance(event, talkpath.Dtmf):
+                keys.append(event.digit)
+        heard.set_result(await listening)
+
+    async with talkpath.Server(agent, "rtp://127.0.0.1:0") as server:
+        async with Phone(server.address, rate=rate) as phone:
+            await phone.say(said)
+            phone.press("7")
+            reply = await phone.hear(ms=500)
+            assert phone.heard_rate == rate
+        audio = await heard
+    assert keys == ["7"]
+    assert talkpath.level(reply).peak > 8000
+    # The agent hears on until the call ends.
+    assert len(audio) > 0.9 * len(said)
+    assert talkpath.level(audio[: len(said)]).rms > 0.7 * talkpath.level(said).rms
+
+
+async def test_what_a_lossy_network_takes_is_concealed() -> None:
+    done = asyncio.get_running_loop().create_future()
+
+    async def agent(session: talkpath.Session) -> None:
+        async for _ in session.input():
+            pass
+        done.set_result(session.stats())
+
+    impair = "loss=20%,burst=2,jitter=20ms,seed=9"
+    lost = sum(not arrivals for arrivals in Network(impair).send_all(100))
+    async with talkpath.Server(agent, "rtp://127.0.0.1:0") as server:
+        async with Phone(server.address, impair=impair) as phone:
+            await phone.say(tone(2))
+        stats = await done
+    assert stats.network is not None
+    # The call begins with the first two that arrive in a row, and the count is renewed twice a second.
+    assert lost / 2 <= stats.network.packets_lost <= lost
+    assert stats.network.concealed_share > 0.05
+
+
+async def test_a_server_that_hangs_up_over_rtp_is_noticed() -> None:
+    async def agent(session: talkpath.Session) -> None:
+        async for _ in session.input():
+            await session.hangup()
+
+    async with talkpath.Server(agent, "rtp://127.0.0.1:0") as server, Phone(server.address) as phone:
+        await phone.say(noise(0.1))
+        await phone.wait_ended()
+        await phone.hangup()
+
+
+def test_a_rate_that_rtp_has_no_number_for_is_refused() -> None:
+    async def call() -> None:
+        async with Phone("rtp://127.0.0.1:9", rate=9000):
+            pass
+
+    with pytest.raises(talkpath.InvalidArgument, match="rate of 9000 over RTP, wanted one of 8000, 12000, 16000"):
+        asyncio.run(call())
