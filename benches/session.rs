@@ -7,6 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use talkpath::Timestamp;
 use talkpath::audio::codec::{Codec, Encoding};
 use talkpath::audio::frame::SampleRate;
+use talkpath::jitter::Packet;
 use talkpath::session::{Agent, Config, FarEnd, Input, Output, Session, VadConfig};
 
 fn tick(c: &mut Criterion) {
@@ -34,6 +35,28 @@ fn tick(c: &mut Criterion) {
                 session.handle_input(Input::Audio { codec: Codec::slin(SampleRate::HZ_8000), payload: &payload }, now);
                 while !matches!(black_box(session.poll_output(now)), Output::Timeout(_)) {}
                 now = now + Duration::from_millis(20);
+            });
+        });
+    }
+    for (name, codec) in [("both speak, no vad, PCMU in packets", Codec::PCMU), ("the same, G.722", Codec::G722)] {
+        let config = Config { vad: VadConfig { enabled: false, ..VadConfig::default() }, ..Config::default() };
+        let (mut session, payload, chunk) =
+            (Session::new(config, FarEnd::default(), Timestamp::ZERO), [0x35; 160], [3_000; 16_000]);
+        let (mut agent, mut ticks) = (None, 0_u32);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let now = Timestamp::from_millis(20 * u64::from(ticks));
+                let (sequence, timestamp) = (ticks as u16, 160 * ticks);
+                let packet = Packet { ssrc: 1, sequence, timestamp, marker: false, payload: &payload };
+                session.handle_input(Input::Packet { codec, packet }, now);
+                while !matches!(black_box(session.poll_output(now)), Output::Timeout(_)) {}
+                ticks = ticks.wrapping_add(1);
+                let agent: &mut Agent = agent.get_or_insert_with(|| session.take_agent().expect("the agent's end"));
+                if agent.output.buffered() < Duration::from_millis(200) {
+                    let generation = agent.output.generation();
+                    let _ = agent.output.try_write(&chunk, codec.rate(), "t", generation);
+                }
+                while agent.input.read().is_some() {}
             });
         });
     }
