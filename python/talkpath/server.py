@@ -132,6 +132,8 @@ class Server:
         becomes the session whose `id` is `call_id` (a UUID), so that a program over ARI knows its own channel:
         `external_host=server.expect(call_id)`. Raises `ValueError` if the server does not listen on `rtp://`, or a
         call has this id already, and `LimitExceeded` if no port is free.
+
+        Nothing in RTP tells Asterisk that the agent has hung up: delete the channel once the session is over.
         """
         return self._entered().expect(call_id, within_s)
 

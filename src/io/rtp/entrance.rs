@@ -146,7 +146,7 @@ impl Entrance {
         if self.is_closed {
             return;
         }
-        while ports.take_refusal().is_some() {}
+        while ports.take_error().is_some() {}
         if let Err(errno) = Self::watch(&ports, place, hall) {
             hall.log(LogLevel::Error, None, LogEvent::AcceptFailed { os_error: errno as i32 });
         }
@@ -185,7 +185,7 @@ impl entrance::Entrance for Entrance {
                         break;
                     }
                 }
-                Err(_) if ports.take_refusal().is_some() => {}
+                Err(_) if ports.take_error().is_some() => {}
                 Err(_) => break,
             }
         }

@@ -61,10 +61,10 @@ impl RtpLink {
         true
     }
 
-    /// Takes note of what the network has refused.
-    fn note_refusals(&mut self, now: Timestamp) {
-        while let Some(to) = self.ports.take_refusal() {
-            if to == self.endpoint.remote() {
+    /// Takes note of what the network has reported; a host that cannot be reached may be again, a closed port is closed.
+    fn note_errors(&mut self, now: Timestamp) {
+        while let Some(error) = self.ports.take_error() {
+            if error.is_refusal && error.to == Some(self.endpoint.remote()) {
                 let since = *self.refused_since.get_or_insert(now);
                 self.is_gone |= now.since(since) >= GONE_AFTER;
             }
@@ -76,9 +76,9 @@ impl RtpLink {
         let remote = self.endpoint.remote();
         match self.ports.rtp.send_to(datagram, remote) {
             Ok(_) => true,
-            // The error is that of an earlier datagram, and this one was not sent.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                self.note_refusals(now);
+            // Mostly the error is that of an earlier datagram, and this one was not sent.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                self.note_errors(now);
                 self.ports.rtp.send_to(datagram, remote).is_ok()
             }
             Err(_) => false,
@@ -142,12 +142,11 @@ impl Link for RtpLink {
         for _ in 0..DATAGRAMS_AT_ONCE {
             match self.ports.rtp.recv_from(input) {
                 Ok((len, from)) => has_heard |= self.take(&input[..len], from, session, now),
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => self.note_refusals(now),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     is_empty = true;
                     break;
                 }
+                Err(_) => self.note_errors(now),
             }
         }
         if is_empty {

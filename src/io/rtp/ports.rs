@@ -4,7 +4,8 @@ use std::io::{Error, ErrorKind, IoSliceMut, Result};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 
 use crate::io::socket;
 
@@ -42,19 +43,44 @@ impl Ports {
         Ok(Self { rtp, rtcp, local })
     }
 
-    /// Takes the next refusal that the network has reported for what the RTP socket has sent, and returns to whom that
-    /// was; nothing if there is none.
-    pub(crate) fn take_refusal(&self) -> Option<SocketAddr> {
-        // Of the datagram that was refused not even the first byte matters.
+    /// Takes the next error that the network has reported for what the RTP socket has sent; nothing if there is none.
+    pub(super) fn take_error(&self) -> Option<NetworkError> {
+        // Of the datagram that it happened to not even the first byte matters.
         let mut content = [0; 1];
         let mut content = [IoSliceMut::new(&mut content)];
+        let mut control = Control([0; CONTROL_LEN]);
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<SockaddrStorage>(self.rtp.as_raw_fd(), &mut content, None, flags).ok()?;
-        let to = message.address?;
-        let v4 = to.as_sockaddr_in().map(|to| SocketAddr::from((to.ip(), to.port())));
-        v4.or_else(|| to.as_sockaddr_in6().map(|to| SocketAddr::from((to.ip(), to.port()))))
+        let message =
+            recvmsg::<SockaddrStorage>(self.rtp.as_raw_fd(), &mut content, Some(&mut control.0), flags).ok()?;
+        let to = message.address.and_then(|to| {
+            let v4 = to.as_sockaddr_in().map(|to| SocketAddr::from((to.ip(), to.port())));
+            v4.or_else(|| to.as_sockaddr_in6().map(|to| SocketAddr::from((to.ip(), to.port()))))
+        });
+        let is_refusal = message.cmsgs().is_ok_and(|mut all| {
+            all.any(|one| match one {
+                ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                    error.ee_errno == ECONNREFUSED
+                }
+                _ => false,
+            })
+        });
+        Some(NetworkError { to, is_refusal })
     }
 }
 
+/// What the network says about a datagram that was sent.
+pub(super) struct NetworkError {
+    /// To whom it went, if that is known.
+    pub(super) to: Option<SocketAddr>,
+    /// Whether the host was there, but nobody at the port.
+    pub(super) is_refusal: bool,
+}
+
+/// Room for what the system says about an error: its own words, and an address.
+#[repr(align(16))]
+struct Control([u8; CONTROL_LEN]);
+
+const CONTROL_LEN: usize = 256;
+const ECONNREFUSED: u32 = Errno::ECONNREFUSED as u32;
 /// How often a free pair is looked for.
 const TRIES: usize = 64;
