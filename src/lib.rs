@@ -50,6 +50,8 @@
 //! ```
 
 pub mod audio;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod error;
 pub mod impair;
 pub mod io;

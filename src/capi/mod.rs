@@ -1,0 +1,21 @@
+//! The C library: check pointers, convert, call the core, convert. One file a C type.
+//!
+//! `include/talkpath.h` is generated from here by cbindgen and holds the conventions for C programmers in its own head
+//! (`include/cbindgen.toml`). In short: every function that can fail returns a [`TalkpathStatus`](status::TalkpathStatus) and writes its outputs
+//! only on success; a panic becomes a status; what was wrong is kept as a text per thread. No rule about audio lives here.
+#![allow(unsafe_code)]
+
+pub mod agent;
+mod check;
+pub mod codec;
+pub mod g711;
+pub mod jitter;
+pub mod level;
+pub mod receipt;
+pub mod resampler;
+pub mod server;
+pub mod session;
+pub mod session_config;
+pub mod status;
+pub mod vad;
+pub mod version;
