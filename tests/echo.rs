@@ -250,3 +250,12 @@ fn rates_without_whole_blocks_have_no_canceller() {
         assert_eq!(canceller.is_none(), [11_025, 22_050].contains(&hz), "{hz}");
     }
 }
+
+#[test]
+fn modes_have_names() {
+    assert_eq!("auto".parse::<EchoMode>().unwrap(), EchoMode::default());
+    assert_eq!("on".parse::<EchoMode>().unwrap(), EchoMode::On);
+    let off: EchoMode = "off".parse().unwrap();
+    assert!(EchoCanceller::new(SampleRate::HZ_8000, off).is_none());
+    assert!("loud".parse::<EchoMode>().unwrap_err().to_string().contains("loud"));
+}

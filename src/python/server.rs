@@ -186,6 +186,7 @@ fn set_option(config: &mut ServerConfig, name: &str, value: &Bound<'_, PyAny>) -
         "barge_in_protection_ms" => session.barge_in.protection = ms()?,
         "barge_in_cooldown_ms" => session.barge_in.cooldown = ms()?,
         "echo_guard" => session.barge_in.echo_guard = value.extract()?,
+        "echo_canceller" => session.echo.mode = value.extract::<String>()?.parse()?,
         other => {
             return Err(PyTypeError::new_err(format!("option {other:?}, wanted one of talkpath.server.Options")));
         }

@@ -1,13 +1,15 @@
 //! Decides when a caller who speaks while the agent speaks interrupts it.
 //!
 //! The detector says what is voiced; this says what of it is the caller and not the agent's own voice, come back from an
-//! analogue line or a speaker-phone ([`EchoGuard`]), and when an interruption is wanted: not in the agent's first moments
+//! analogue line or a speaker-phone: what the echo canceller says, or, as long as it knows no echo or not well enough,
+//! [`EchoGuard`] by level. And it says when an interruption is wanted: not in the agent's first moments
 //! (its own first words may cross with the caller's last), not twice in a row, and not for a click.
 
 use std::time::Duration;
 
 use super::config::BargeInConfig;
 use crate::Timestamp;
+use crate::audio::echo::Share;
 use crate::audio::vad::SpeechGate;
 
 /// The state of one call's barge-in.
@@ -26,7 +28,10 @@ pub(super) struct Heard {
     pub(super) voiced: bool,
     /// The detector's score, 0 to 1.
     pub(super) score: f32,
-    pub(super) level_dbfs: f32,
+    /// The level on the line, echo included.
+    pub(super) line_dbfs: f32,
+    /// What the echo canceller makes of it.
+    pub(super) share: Share,
     pub(super) duration: Duration,
 }
 
@@ -43,7 +48,12 @@ impl BargeIn {
 
     /// Takes a piece of what was heard; true if it interrupts the agent, who has been speaking since `speaking_since`.
     pub(super) fn heard(&mut self, heard: Heard, speaking_since: Option<Timestamp>, now: Timestamp) -> bool {
-        let above_echo = self.guard.heard(heard.level_dbfs, heard.duration);
+        let above_echo = self.guard.heard(heard.line_dbfs, heard.duration);
+        let above_echo = match heard.share {
+            Share::Clear | Share::Unsure => above_echo,
+            Share::Caller => true,
+            Share::Echo => false,
+        };
         let is_caller = heard.voiced && (above_echo || !self.config.echo_guard);
         self.gate.update(is_caller, heard.score, heard.duration);
         let Some(since) = speaking_since else { return false };
@@ -172,10 +182,11 @@ mod tests {
         let mut now = Timestamp::ZERO;
         let mut speaking: Option<Timestamp> = None;
         let mut times = Vec::new();
-        for (sent, level_dbfs, voiced) in frames {
+        for (sent, line_dbfs, voiced) in frames {
             barge_in.sent(sent);
+            let heard = Heard { voiced, score: 0.7, line_dbfs, share: Share::Clear, duration: FRAME };
             speaking = if sent > ACTIVE_DBFS { speaking.or(Some(now)) } else { None };
-            if barge_in.heard(Heard { voiced, score: 0.7, level_dbfs, duration: FRAME }, speaking, now) {
+            if barge_in.heard(heard, speaking, now) {
                 times.push(now.as_millis());
             }
             now = now + FRAME;

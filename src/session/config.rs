@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::audio::codec::{Codec, Encoding};
+use crate::audio::echo::EchoMode;
 use crate::audio::frame::{PTIME, SampleRate};
 use crate::audio::vad::Detector;
 use crate::jitter::{self, Playout};
@@ -35,6 +36,8 @@ pub struct Config {
     pub vad: VadConfig,
     /// When the caller's speech counts as an interruption.
     pub barge_in: BargeInConfig,
+    /// What is done about the agent's own voice when the line sends it back.
+    pub echo: EchoConfig,
 }
 
 /// How the caller's speech is told from the line's noise.
@@ -69,6 +72,15 @@ pub struct BargeInConfig {
     pub echo_guard: bool,
 }
 
+/// How the echo of what the session sends is taken out of what it hears.
+///
+/// Every value is valid. Streams of 11.025 and 22.05 kHz have no canceller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EchoConfig {
+    /// When echo is cancelled.
+    pub mode: EchoMode,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -82,6 +94,7 @@ impl Default for Config {
             output_limit_bytes: 10 * 1024 * 1024,
             vad: VadConfig::default(),
             barge_in: BargeInConfig::default(),
+            echo: EchoConfig::default(),
         }
     }
 }

@@ -181,6 +181,11 @@ impl Inbound {
         }
     }
 
+    /// Takes note of a frame that was sent, silence too: it may come back.
+    pub(super) fn sent(&mut self, frame: &[i16]) {
+        self.listener.sent(frame);
+    }
+
     /// How much was heard.
     pub(super) fn position(&self) -> Duration {
         self.listener.position()

@@ -1,4 +1,4 @@
-//! What is heard, piece by piece: measured, judged by the detector, and left in a ring for the agent.
+//! What is heard, piece by piece: freed of echo, measured, judged by the detector, and left in a ring for the agent.
 //!
 //! How the samples came here (decoded in order, or out of a jitter buffer) is not its business; that each piece is at most
 //! 20 ms long, at the call's rate, and follows the one before is what it relies on. When the agent does not read, the
@@ -18,6 +18,7 @@ use super::event::Notice;
 use super::rings::{FrameHead, InboundRings};
 use super::shared::Shared;
 use super::stats::add64;
+use crate::audio::echo::{EchoCanceller, Share};
 use crate::audio::frame::{PTIME, SampleRate};
 use crate::audio::level::Level;
 use crate::audio::resample::Resampler;
@@ -33,6 +34,17 @@ pub(super) struct Listener {
     position: u64,
     lost: u64,
     ear: Option<Ear>,
+    canceller: Option<Canceller>,
+}
+
+/// What takes the agent's voice out of what is heard.
+struct Canceller {
+    echo: Box<EchoCanceller>,
+    /// A piece without its echo.
+    piece: Vec<i16>,
+    /// Brings what was sent to the rate of what is heard, if they differ.
+    feed: Option<Resampler>,
+    sent: Vec<i16>,
 }
 
 /// A detector, at the rate that it wants.
@@ -52,7 +64,8 @@ impl Listener {
         let pieces = (config.input_buffer.as_millis() / 10) as usize + 1;
         let (heads, heads_end) = HeapRb::new(pieces).split();
         let ear = config.vad.enabled.then(|| Ear::new(rate, &config.vad)).flatten();
-        let listener = Self { shared, heads, samples, rate, position: 0, lost: 0, ear };
+        let canceller = Canceller::new(rate, shared.format.output.rate(), config);
+        let listener = Self { shared, heads, samples, rate, position: 0, lost: 0, ear, canceller };
         (listener, InboundRings { heads: heads_end, samples: samples_end })
     }
 
@@ -66,9 +79,33 @@ impl Listener {
         self.rate.duration_of(self.position)
     }
 
-    /// Measures one piece, and leaves it for the agent.
+    /// Takes note of a frame that was sent, silence too.
+    pub(super) fn sent(&mut self, frame: &[i16]) {
+        if let Some(canceller) = &mut self.canceller {
+            canceller.sent(frame);
+        }
+    }
+
+    /// Hears one piece, and leaves it for the agent.
     pub(super) fn hear(&mut self, samples: &[i16], notices: &mut NoticeWriter) -> Heard {
-        let level_dbfs = Level::measure(samples).rms_dbfs();
+        match self.canceller.take() {
+            None => {
+                let line_dbfs = Level::measure(samples).rms_dbfs();
+                self.hear_clean(samples, Share::Clear, line_dbfs, notices)
+            }
+            Some(mut canceller) => {
+                let line_dbfs = Level::measure(samples).rms_dbfs();
+                let (samples, share) = canceller.cancel(samples);
+                let heard = self.hear_clean(samples, share, line_dbfs, notices);
+                self.canceller = Some(canceller);
+                heard
+            }
+        }
+    }
+
+    /// Measures one piece without its echo, and leaves it for the agent.
+    fn hear_clean(&mut self, samples: &[i16], share: Share, line_dbfs: f32, notices: &mut NoticeWriter) -> Heard {
+        let level_dbfs = if share == Share::Clear { line_dbfs } else { Level::measure(samples).rms_dbfs() };
         let duration = self.rate.duration_of(samples.len() as u64);
         let begins = self.position();
         self.position += samples.len() as u64;
@@ -78,6 +115,8 @@ impl Listener {
         let mut speech = false;
         if let Some(ear) = &mut self.ear {
             verdict = ear.judge(samples);
+            // What is left of echo may still sound like speech; it is not the caller's.
+            verdict.speech &= share != Share::Echo;
             let edge = ear.gate.update(verdict.speech, verdict.score, duration);
             speech = ear.gate.in_speech();
             match edge {
@@ -113,7 +152,39 @@ impl Listener {
             self.lost += samples.len() as u64;
             add64(&counters.input_lost_us, duration.as_micros() as u64);
         }
-        Heard { voiced: verdict.speech, score: verdict.score, level_dbfs, duration }
+        Heard { voiced: verdict.speech, score: verdict.score, line_dbfs, share, duration }
+    }
+}
+
+impl Canceller {
+    fn new(rate: SampleRate, sent: SampleRate, config: &Config) -> Option<Self> {
+        let echo = EchoCanceller::new(rate, config.echo.mode)?;
+        let feed = (sent != rate).then(|| Resampler::new(sent, rate));
+        Some(Self {
+            echo: Box::new(echo),
+            // A rate that 20 ms do not divide gives a sample more now and then.
+            piece: vec![0; rate.samples_in(PTIME) + 1],
+            sent: vec![0; if feed.is_some() { rate.samples_in(config.ptime) + 1 } else { 0 }],
+            feed,
+        })
+    }
+
+    fn sent(&mut self, frame: &[i16]) {
+        match &mut self.feed {
+            None => self.echo.handle_sent(frame),
+            Some(feed) => {
+                let n = feed.process_into(frame, &mut self.sent).unwrap_or(0);
+                self.echo.handle_sent(&self.sent[..n]);
+            }
+        }
+    }
+
+    /// The piece without its echo, and what it is made of.
+    fn cancel(&mut self, samples: &[i16]) -> (&[i16], Share) {
+        let piece = &mut self.piece[..samples.len()];
+        piece.copy_from_slice(samples);
+        let share = self.echo.cancel(piece);
+        (piece, share)
     }
 }
 

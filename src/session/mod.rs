@@ -39,7 +39,7 @@ use ringbuf::traits::{Producer, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 
 pub use agent::{Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, HeardFrame, Written};
-pub use config::{BargeInConfig, Config, FarEnd, VadConfig};
+pub use config::{BargeInConfig, Config, EchoConfig, FarEnd, VadConfig};
 pub use event::{EndReason, Event, InterruptCause};
 pub use network::{NetworkStats, RemoteReport};
 pub use position::{Certainty, Receipt, Segment};
@@ -488,6 +488,7 @@ impl Call {
         let frame = self.outbound.frame();
         let level = Level::measure(frame).rms_dbfs();
         self.barge_in.sent(level);
+        self.inbound.sent(frame);
         counters.set_output_level(level);
         add64(&counters.frames_sent, 1);
         if agents == 0 {

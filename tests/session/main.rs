@@ -7,6 +7,7 @@ mod anything;
 mod barge_in;
 mod codecs;
 mod drain;
+mod echo;
 mod events;
 mod fades;
 mod hangup;

@@ -27,8 +27,9 @@ pub(super) struct Filter {
     sent: Vec<f32>,
     slots: usize,
     newest: usize,
-    /// Whether what was sent in a slot is nothing.
+    /// Whether what was sent in a slot is nothing, and whether it is too quiet to learn from.
     is_silent: Vec<bool>,
+    is_quiet: Vec<bool>,
     /// Spectra of the impulse response, one a partition: real, then imaginary parts.
     weights: Vec<f32>,
     /// The variance of each weight.
@@ -100,6 +101,7 @@ impl Filter {
             slots,
             newest: 0,
             is_silent: vec![true; slots],
+            is_quiet: vec![true; slots],
             weights: vec![0.0; partitions * 2 * bins],
             unsure: vec![0.0; partitions * bins],
             near: vec![0.0; bins],
@@ -141,6 +143,7 @@ impl Filter {
         self.newest = (self.newest + 1) % self.slots;
         let silent = window.iter().all(|&sample| sample == 0.0);
         self.is_silent[self.newest] = silent;
+        self.is_quiet[self.newest] = mean_square(window) < LEAST_LEARNT;
         let slot = &mut self.sent[self.newest * 2 * self.bins..][..2 * self.bins];
         if silent {
             slot.fill(0.0);
@@ -214,7 +217,8 @@ impl Filter {
             }
         }
         // What the filter's doubt explains is no caller.
-        let floor = NOISE_POWER * self.block as f32;
+        let power = re.iter().zip(im.iter()).map(|(re, im)| re * re + im * im).sum::<f32>() / self.bins as f32;
+        let floor = NOISE_POWER * self.block as f32 + LEAKED * power;
         for (((total, near), slow), (re, im)) in
             total.iter_mut().zip(&mut self.near).zip(&mut self.near_slow).zip(re.iter().zip(im.iter()))
         {
@@ -228,7 +232,7 @@ impl Filter {
         let keep = PERSISTENCE * PERSISTENCE;
         for p in 0..self.partitions {
             let slot = (self.newest + self.slots - p * self.hop) % self.slots;
-            if self.is_silent[slot] {
+            if self.is_quiet[slot] {
                 continue;
             }
             let (x_re, x_im) = self.sent[slot * 2 * self.bins..][..2 * self.bins].split_at(self.bins);
@@ -275,7 +279,11 @@ const NEAR_RATE: f32 = 0.5;
 const NEAR_SLOW_RATE: f32 = 0.05;
 /// The share of a bin that is not believed to be the filter's own fault, at least.
 const LEAST_NEAR: f32 = 0.3;
-/// The power of the least noise that a line has: half a step of a sample.
-const NOISE_POWER: f32 = 1.0;
+/// The mean square of the quietest that is learnt from: -55 dBFS. The echo of less drowns in the steps of mu-law.
+const LEAST_LEARNT: f32 = 3.4e3;
+/// The power of the least noise that a line is taken to have: -78 dBFS.
+const NOISE_POWER: f32 = 16.0;
+/// What of the mean power of the bins is in every one of them, since blocks have edges: -20 dB.
+const LEAKED: f32 = 0.01;
 /// How many partitions are brought back to their length each block.
 const CONSTRAINED_AT_ONCE: usize = 8;

@@ -19,9 +19,11 @@ mod hunt;
 mod past;
 mod trust;
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::audio::frame::SampleRate;
+use crate::{Error, Result};
 use delay::Search;
 use filter::{Filter, Powers};
 use hunt::Hunt;
@@ -36,6 +38,25 @@ pub enum EchoMode {
     Auto,
     /// From the first sign of an echo on, and for good: for lines that are known to have one.
     On,
+    /// Never.
+    Off,
+}
+
+impl FromStr for EchoMode {
+    type Err = Error;
+
+    /// The mode of this name: "auto", "on" or "off".
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is none of these.
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            other => Err(Error::invalid(format!("echo canceller {other:?}, wanted \"auto\", \"on\" or \"off\""))),
+        }
+    }
 }
 
 /// What a piece of audio is made of.
@@ -46,7 +67,7 @@ pub enum Share {
     Clear,
     /// Nothing is left but the remains of echo.
     Echo,
-    /// More is left than echo leaves.
+    /// More is left than echo leaves, or there is none in it.
     Caller,
     /// There is echo, but the canceller does not know it well enough yet to tell what is left.
     Unsure,
@@ -80,17 +101,17 @@ pub struct EchoCanceller {
 }
 
 impl EchoCanceller {
-    /// Makes a canceller for a line whose samples come at `rate`; `None` for rates of which 10 ms are no whole number
-    /// of samples (11.025 and 22.05 kHz).
+    /// Makes a canceller for a line whose samples come at `rate`; `None` if it is off, or at a rate of which 10 ms are no
+    /// whole number of samples (11.025 and 22.05 kHz).
     #[must_use]
     pub fn new(rate: SampleRate, mode: EchoMode) -> Option<Self> {
-        if !rate.hz().is_multiple_of(100) {
+        if mode == EchoMode::Off || !rate.hz().is_multiple_of(100) {
             return None;
         }
         let block = rate.samples_in(BLOCK);
         let search = Search::new(rate);
         let filter = Filter::new(block, rate.samples_in(TAIL));
-        let looked_back = search.longest() + search.heard_len() + filter.window() + filter.slots() * block;
+        let looked_back = search.longest() + search.heard_len().max(filter.window() + filter.slots() * block);
         Some(Self {
             mode,
             block,
@@ -246,7 +267,7 @@ const LEAD: usize = 3;
 /// How long an echo may last.
 const TAIL: Duration = Duration::from_millis(140);
 /// How late what was heard may come by its count: a burst after a stall.
-const LATEST: Duration = Duration::from_millis(400);
+const LATEST: Duration = Duration::from_millis(300);
 /// By how much a block may become louder.
 const LOUDER: f32 = 4.0;
 /// The mean square of what is loud enough to come back: -50 dBFS.

@@ -17,6 +17,8 @@ pub(super) struct Trust {
     leak: f32,
     /// The echo's power, held for the filter's delay in the detector.
     echo: f32,
+    /// The loudest echo of the last half second.
+    past_echo: f32,
     newest: Powers,
     /// For how many blocks there was no echo worth the name.
     idle: f32,
@@ -26,7 +28,16 @@ pub(super) struct Trust {
 
 impl Trust {
     pub(super) fn new() -> Self {
-        Self { heard: 0.0, left: 0.0, leak: 1.0, echo: 0.0, newest: Powers::default(), idle: 0.0, worse: 0 }
+        Self {
+            heard: 0.0,
+            left: 0.0,
+            leak: 1.0,
+            echo: 0.0,
+            past_echo: 0.0,
+            newest: Powers::default(),
+            idle: 0.0,
+            worse: 0,
+        }
     }
 
     /// Forgets what the filter has forgotten, but not how long it was of no use.
@@ -42,6 +53,7 @@ impl Trust {
         self.heard += RATE * (heard - self.heard);
         self.left += RATE * (left - self.left);
         self.echo = echo.max(self.echo * HOLD);
+        self.past_echo = echo.max(self.past_echo * PAST);
         let is_useful = echo > LEAST_ECHO && left < USEFUL * heard;
         self.idle = if is_useful { 0.0 } else { self.idle + blocks };
         if echo > LEAST_ECHO && left > WORSE * heard {
@@ -58,14 +70,12 @@ impl Trust {
 
     /// What the last piece is made of.
     pub(super) fn share(&self) -> Share {
-        let left = self.newest.left;
-        if self.echo < LEAST_ECHO {
-            return Share::Clear;
-        }
-        let remains = self.echo * (self.leak * MARGIN).max(LEAST_LEAK);
+        let Powers { heard, echo, left, .. } = self.newest;
+        let remains =
+            (self.echo * (self.leak * MARGIN).max(LEAST_LEAK)).max(self.past_echo * LINGERING).max(LEAST_ECHO);
         if self.leak > KNOWN {
             Share::Unsure
-        } else if left > remains {
+        } else if left > remains && heard > MORE * echo {
             Share::Caller
         } else {
             Share::Echo
@@ -97,6 +107,9 @@ impl Trust {
 const RATE: f32 = 0.05;
 /// How much of the echo's power is believed to linger in what is left, and in the detector, from piece to piece.
 const HOLD: f32 = 0.7;
+/// The same over a longer time, and how much of that may linger in a room or a detector, or be sounds that the filter has not met yet: -15 dB.
+const PAST: f32 = 0.98;
+const LINGERING: f32 = 0.03;
 /// How fast the leak follows down to what is seen, and how fast it is doubted.
 const DOWN: f32 = 0.2;
 const UP: f32 = 1.001;
@@ -105,6 +118,8 @@ const MARGIN: f32 = 8.0;
 /// A caller so much quieter than the echo is not told from it: -7 dB. Of the frames in which a caller 9 dB above the
 /// echo speaks, 99 % are louder than that; of those with echo alone, 2 %.
 const LEAST_LEAK: f32 = 0.2;
+/// By how much a caller makes a piece louder than its echo, at least; a filter that is wrong for once takes out too much.
+const MORE: f32 = 1.4;
 /// A filter that leaves more is none to judge by.
 const KNOWN: f32 = 0.1;
 /// Mean square of the least echo that counts: -60 dBFS.
