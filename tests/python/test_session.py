@@ -387,6 +387,11 @@ async def test_options_are_checked() -> None:
     with pytest.raises(ValueError, match="ptime"):
         async with talkpath.Server(_silent, LISTEN, ptime_ms=15):
             pass
+    with pytest.raises(ValueError, match='echo canceller "loud"'):
+        async with talkpath.Server(_silent, LISTEN, echo_canceller="loud"):  # type: ignore[arg-type]
+            pass
+    async with talkpath.Server(_silent, LISTEN, echo_canceller="off"):
+        pass
 
 
 async def _silent(session: talkpath.Session) -> None:

@@ -15,6 +15,7 @@ use crate::audio::frame::SampleRate;
 /// A search at one rate.
 #[derive(Debug)]
 pub(super) struct Search {
+    fft: &'static Fft,
     /// Samples that make one of the search's.
     factor: usize,
     /// A low-pass filter before that.
@@ -45,7 +46,7 @@ impl Search {
                 sinc * hann / factor as f32
             })
             .collect();
-        Self { factor, low_pass, lags: vec![0.0; LAGS + 1 + EARLY] }
+        Self { fft: Fft::of(WINDOW), factor, low_pass, lags: vec![0.0; LAGS + 1 + EARLY] }
     }
 
     /// How many samples of what was heard are looked at.
@@ -61,7 +62,7 @@ impl Search {
     /// Looks for the newest [`heard_len`](Self::heard_len) samples up to `heard_end` in what was sent up to
     /// `sent_end`, which is as old.
     pub(super) fn run(&mut self, heard: &Past, heard_end: i64, sent: &Past, sent_end: i64) -> Option<Peak> {
-        let fft = Fft::of(WINDOW);
+        let fft = self.fft;
         let mut near = Block::new();
         let mut far = Block::new();
         let mut time = [0.0; WINDOW];
