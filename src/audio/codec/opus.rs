@@ -19,7 +19,7 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OpusOptions {
     /// Bits a second on average, 6,000 to 128,000; a packet's headers come on top. Wideband speech is good from 16,000 on;
-    /// by default 24,000, as the spare copies take a share of it.
+    /// by default 32,000, as the spare copies take a share of it: at 24,000 they would cost half a point of PESQ without loss.
     pub bitrate: u32,
     /// Whether packets carry a coarser copy of the packet before (in-band FEC), for
     /// [`recover_into`](OpusDecoder::recover_into). On by default.
@@ -35,7 +35,7 @@ pub struct OpusOptions {
 
 impl Default for OpusOptions {
     fn default() -> Self {
-        Self { bitrate: 24_000, fec: true, packet_loss: 10, complexity: 5, dtx: false }
+        Self { bitrate: 32_000, fec: true, packet_loss: 10, complexity: 5, dtx: false }
     }
 }
 
