@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,16 +29,24 @@ CHANNELS = [
 
 
 @contextmanager
-def agent(pbx: Pbx, name: str, channel: str, place: Callable[[], Call]) -> Iterator[tuple[Program, Call]]:
-    """Has an agent take the call that `place` places: it serves, or calls out where the channel waits for it."""
+def agent(pbx: Pbx, name: str, channel: str, place: Callable[[str], Call]) -> Iterator[tuple[Program, Call]]:
+    """Has an agent take the call that `place` places: it serves, or calls out where the channel waits for it.
+
+    The call's id is the dialplan's own where Asterisk connects, and the connection's where it waits.
+    """
+    identity = str(uuid.uuid4())
     if channel.startswith("wait-"):
-        call = place()
-        with Calling(name, call.websocket_url()) as program:
+        call = place(identity)
+        url = call.websocket_url()
+        with Calling(name, url) as program:
+            program.wait_for("Started", call=url.rpartition("/")[2])
             yield program, call
     else:
         listen = f"ws://asterisk:sesame@127.0.0.1:{pbx.ports.websocket}/media"
         with Serving(f"agents:{name}", listen) as program:
-            yield program, place()
+            call = place(identity)
+            program.wait_for("Started", call=identity)
+            yield program, call
 
 
 @contextmanager
@@ -47,13 +56,12 @@ def tapped(
     """The same, with the test itself as the caller."""
     callers: list[Caller] = []
 
-    def place() -> Call:
-        call, caller = pbx.tap(tap, channel, rate=rate, CONTROL=control)
+    def place(identity: str) -> Call:
+        call, caller = pbx.tap(tap, channel, rate=rate, CONTROL=control, CALL_ID=identity)
         callers.append(caller)
         return call
 
     with agent(pbx, name, channel, place) as (program, call):
-        program.wait_for("Started")
         with callers[0] as caller:
             yield program, call, caller
         call.wait_until_gone()
@@ -83,8 +91,11 @@ def test_a_call_hears_itself(
 @pytest.mark.parametrize(("channel", "rate", "control"), CHANNELS)
 def test_each_key_arrives_once(pbx: Pbx, channel: str, rate: int, control: str) -> None:
     digits = "159*0#DDA"
-    with agent(pbx, "watched_echo", channel, lambda: pbx.place(channel, "stay", CONTROL=control)) as (program, call):
-        program.wait_for("Started")
+
+    def place(identity: str) -> Call:
+        return pbx.place(channel, "stay", CONTROL=control, CALL_ID=identity)
+
+    with agent(pbx, "watched_echo", channel, place) as (program, call):
         call.press(digits)
         program.wait_for("Dtmf", digit=digits[-1])
         call.hang_up()

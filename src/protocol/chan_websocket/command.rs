@@ -24,7 +24,7 @@ pub enum Command {
     /// once it is played.
     StopMediaBuffering(u64),
     /// A [`MarkProcessed`](super::Event::MarkProcessed) with this number comes once what was sent before is played.
-    /// From 22.8 on.
+    /// The driver's first releases do not know it, and say nothing.
     MarkMedia(u64),
     /// Drops what is queued, marks included, and ends a pause.
     FlushMedia,
