@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use talkpath::Timestamp;
 use talkpath::audio::codec::{Codec, Encoder};
+use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Config, JitterBuffer, Packet, Playout};
-
-/// One that is decoded on arrival, and one that is decoded in the order of playing.
-const CODECS: [Codec; 2] = [Codec::PCMU, Codec::G722];
 
 struct Counting;
 
@@ -41,7 +39,9 @@ fn loss_lateness_bursts_and_restarts_allocate_nothing() {
     let ms = Duration::from_millis;
     let playouts =
         [Playout::Adaptive { min: ms(0), max: ms(200) }, Playout::Fixed(ms(60)), Playout::Asap { wait: ms(40) }];
-    for (playout, codec) in playouts.into_iter().flat_map(|playout| CODECS.map(|codec| (playout, codec))) {
+    // One that is decoded on arrival, and two that are decoded in the order of playing.
+    let codecs = [Codec::PCMU, Codec::G722, Codec::opus(SampleRate::HZ_16000).unwrap()];
+    for (playout, codec) in playouts.into_iter().flat_map(|playout| codecs.map(|codec| (playout, codec))) {
         let mut buffer = JitterBuffer::new(Config { codec, playout }).unwrap();
         let mut encoder = Encoder::new(codec);
         let rate = codec.rate();

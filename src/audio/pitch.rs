@@ -39,11 +39,14 @@ pub(crate) fn find(signal: &[f32], rate: SampleRate, window: usize) -> Pitch {
                     best = Pitch { lag, strength };
                 }
             } else {
-                // A local peak nearly as good as the best, found earlier, is the true period and the best its multiple.
+                // A local peak nearly as good as the best, found earlier, is the true period if the best is its multiple.
                 let peak = previous[1] >= previous[0] && previous[1] >= strength;
                 if peak && previous[1] >= OCTAVE_BIAS * best.strength && lag > shortest + step {
-                    shortest_good = Pitch { lag: lag - step, strength: previous[1] };
-                    break;
+                    let periods = best.lag as f32 / (lag - step) as f32;
+                    if periods > 1.5 && (periods - periods.round()).abs() < SUBMULTIPLE {
+                        shortest_good = Pitch { lag: lag - step, strength: previous[1] };
+                        break;
+                    }
                 }
                 previous = [previous[1], strength];
             }
@@ -101,6 +104,8 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// How near to the best a shorter period must come to be taken instead.
 const OCTAVE_BIAS: f32 = 0.88;
+/// How near to a whole number of the shorter periods the best must be: else they are those of a formant.
+const SUBMULTIPLE: f32 = 0.1;
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +129,15 @@ mod tests {
             assert_eq!(pitch.lag, period, "{rate}: {pitch:?}");
             assert!(pitch.strength > 0.99, "{rate}: {pitch:?}");
         }
+    }
+
+    #[test]
+    fn a_weak_high_tone_does_not_pass_for_the_period() {
+        let rate = SampleRate::HZ_16000;
+        let tone = |n: usize, period: f32| (n as f32 * std::f32::consts::TAU / period).sin();
+        let both: Vec<f32> = (0..960).map(|n| 5_000.0 * tone(n, 80.0) + 1_500.0 * tone(n, 5.0)).collect();
+        let pitch = find(&both, rate, rate.frame_len());
+        assert_eq!((pitch.lag, pitch.strength > 0.99), (80, true), "{pitch:?}");
     }
 
     #[test]

@@ -28,13 +28,21 @@ impl JitterBuffer {
     /// Fills `out`, which begins a gap of `gap` samples before `first`, by the codec's own means, or prepares the
     /// decoder for what follows it; gives how many samples were filled.
     pub(super) fn fill_by_codec(&mut self, first: Chunk, gap: usize, out: &mut [i16]) -> usize {
-        if first.undecoded().is_none() {
-            return 0;
+        let Some(skipped) = first.undecoded() else { return 0 };
+        // A packet holds one before it, of its own length.
+        let beyond = gap.saturating_sub(skipped + first.len);
+        if beyond > 0 {
+            let len = beyond.min(out.len());
+            let filled = self.conceal_by_codec(&mut out[..len]);
+            if filled > 0 {
+                return filled;
+            }
         }
-        let recovered = if gap <= self.decoded.len() && !first.origin.begins {
-            self.decoder.recover_into(self.queue.payload(0), gap, &mut self.decoded[..gap]).unwrap_or(0)
-        } else {
+        let payload = self.queue.payload(0);
+        let recovered = if first.origin.begins || gap > self.decoded.len() {
             0
+        } else {
+            self.decoder.recover_into(payload, gap, &mut self.decoded[..gap]).unwrap_or(0)
         };
         if recovered == gap {
             let filled = out.len().min(gap);

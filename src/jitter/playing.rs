@@ -316,7 +316,7 @@ const SAME: f32 = 0.98;
 /// How long a loss asks for one packet more to be held.
 const LOSS_MEMORY_US: i64 = 8_000_000;
 /// The level, relative to the loudest frames, below which a frame is quiet, and the RMS below which any is.
-const QUIET: f32 = 0.03;
+const QUIET: f32 = 0.05;
 const SILENT: f32 = 20.0;
 /// By how much the memory of the loudest frame fades each frame: to half in 7 s.
 const LOUDEST_DECAY: f32 = 0.998;

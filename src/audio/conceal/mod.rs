@@ -215,12 +215,12 @@ impl Concealer {
 
 /// How loud the continued past is `seconds` into a gap.
 ///
-/// A packet or two are continued whole; then the voice is let die, as it would sound false if it went on.
+/// A packet is continued whole; then the voice is let die, fast at first, as it would sound false if it went on.
 fn fade(seconds: f32) -> f32 {
-    (1.0 - (seconds - FADE_FROM) / (FADE_TO - FADE_FROM)).clamp(0.0, 1.0)
+    (1.0 - (seconds - FADE_FROM) / (FADE_TO - FADE_FROM)).clamp(0.0, 1.0).powi(2)
 }
 
-const FADE_FROM: f32 = 0.03;
+const FADE_FROM: f32 = 0.02;
 const FADE_TO: f32 = 0.25;
 /// The longest gap concealed at once, in frames of 20 ms.
 const MAX_GAP_FRAMES: usize = 3;
