@@ -4,7 +4,8 @@
     python benches/echo_corpus.py --clips FOLDER   # *.raw (8 kHz, s16le) named <speaker>_<n>8k.raw, or *.wav at 8 kHz
     python benches/echo_corpus.py --speexdsp libspeexdsp.so.1
 
-Needs numpy, scipy (for vad_corpus.py), pesq, cargo, and speexdsp's shared library for the comparison (left out without it).
+Needs numpy, scipy (for vad_corpus.py), pesq, cargo, and speexdsp's shared library for the comparison (left out
+without it).
 
 The agent speaks without a pause for 24 s; its voice comes back at -15 dB after 40, 180 or 350 ms, plainly, through a
 hybrid (8 ms of decaying ripple) or a room (60 ms of reverberation at 200 ms RT60), and all goes through mu-law both
