@@ -99,6 +99,15 @@
 // What a frame is made of: background or silence, as the sender pauses or nothing has come yet.
 #define TALKPATH_PLAYED_REST 3
 
+// Echo is cancelled once the line has shown some; where there is none it costs nearly nothing.
+#define TALKPATH_ECHO_AUTO 0
+
+// Echo is cancelled from the first sign of some on, and for good: for lines that are known to have it.
+#define TALKPATH_ECHO_ON 1
+
+// Echo is not cancelled.
+#define TALKPATH_ECHO_OFF 2
+
 // How a position is known: it was written to the wire.
 #define TALKPATH_CERTAINTY_WRITTEN 0
 
@@ -387,6 +396,8 @@ typedef struct TalkpathSessionConfig {
     uint32_t barge_in_cooldown_ms;
     // Whether the agent's own echo raises the level that an interruption needs.
     bool echo_guard;
+    // When the agent's own echo is cancelled, one of `TALKPATH_ECHO_…`.
+    int32_t echo_canceller;
 } TalkpathSessionConfig;
 
 // What a receipt says of all tags together.

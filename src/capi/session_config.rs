@@ -11,9 +11,17 @@ use super::jitter::{
 use super::status::{TalkpathStatus, guard};
 use super::vad::{TALKPATH_VAD_NONE, detector_of, number_of_detector};
 use crate::Error;
+use crate::audio::echo::EchoMode;
 use crate::audio::vad::Detector;
 use crate::jitter::Playout;
-use crate::session::{BargeInConfig, Config, VadConfig};
+use crate::session::{BargeInConfig, Config, EchoConfig, VadConfig};
+
+/// Echo is cancelled once the line has shown some; where there is none it costs nearly nothing.
+pub const TALKPATH_ECHO_AUTO: i32 = 0;
+/// Echo is cancelled from the first sign of some on, and for good: for lines that are known to have it.
+pub const TALKPATH_ECHO_ON: i32 = 1;
+/// Echo is not cancelled.
+pub const TALKPATH_ECHO_OFF: i32 = 2;
 
 /// How one session buffers, paces, listens and lets itself be interrupted.
 ///
@@ -59,6 +67,8 @@ pub struct TalkpathSessionConfig {
     pub barge_in_cooldown_ms: u32,
     /// Whether the agent's own echo raises the level that an interruption needs.
     pub echo_guard: bool,
+    /// When the agent's own echo is cancelled, one of `TALKPATH_ECHO_…`.
+    pub echo_canceller: i32,
 }
 
 /// Fills in what a phone call wants.
@@ -112,7 +122,7 @@ fn check_size(name: &str, size: usize) -> check::Result<()> {
 
 fn defaults(size: usize) -> TalkpathSessionConfig {
     let Config { ptime, codec, output_rate, playout, prebuffer, prebuffer_max, input_buffer, .. } = Config::default();
-    let Config { output_limit_bytes, vad, barge_in, .. } = Config::default();
+    let Config { output_limit_bytes, vad, barge_in, echo, .. } = Config::default();
     let ms = |duration: Duration| duration.as_millis() as u32;
     let playout = match playout {
         Playout::Adaptive { min, max } => {
@@ -141,6 +151,11 @@ fn defaults(size: usize) -> TalkpathSessionConfig {
         barge_in_protection_ms: ms(barge_in.protection),
         barge_in_cooldown_ms: ms(barge_in.cooldown),
         echo_guard: barge_in.echo_guard,
+        echo_canceller: match echo.mode {
+            EchoMode::Auto => TALKPATH_ECHO_AUTO,
+            EchoMode::On => TALKPATH_ECHO_ON,
+            EchoMode::Off => TALKPATH_ECHO_OFF,
+        },
     }
 }
 
@@ -173,12 +188,22 @@ fn from_c(config: &TalkpathSessionConfig) -> check::Result<Config> {
             cooldown: ms(config.barge_in_cooldown_ms),
             echo_guard: config.echo_guard,
         },
+        echo: EchoConfig { mode: echo_mode_of(config.echo_canceller)? },
     };
     config.validate()?;
     Ok(config)
 }
 
+fn echo_mode_of(number: i32) -> check::Result<EchoMode> {
+    match number {
+        TALKPATH_ECHO_AUTO => Ok(EchoMode::Auto),
+        TALKPATH_ECHO_ON => Ok(EchoMode::On),
+        TALKPATH_ECHO_OFF => Ok(EchoMode::Off),
+        other => Err(Error::invalid(format!("echo_canceller {other}, wanted one of TALKPATH_ECHO_… (0 to 2)")).into()),
+    }
+}
+
 /// The codec that says: as the far end.
 const AS_HEARD: i32 = -1;
 /// How much of the structure the first version of the library had.
-const OLDEST: usize = offset_of!(TalkpathSessionConfig, echo_guard) + size_of::<bool>();
+const OLDEST: usize = offset_of!(TalkpathSessionConfig, echo_canceller) + size_of::<i32>();
