@@ -80,7 +80,8 @@ impl Inbound {
         notices: &mut NoticeWriter,
         mut on_piece: impl FnMut(Heard),
     ) {
-        add64(&self.shared.counters.frames_received, 1);
+        // What is empty only says that the call begins.
+        add64(&self.shared.counters.frames_received, u64::from(!payload.is_empty()));
         if codec != self.ordered.decoder.codec() {
             // This allocates, but only when the peer changes its codec.
             self.ordered = Ordered::new(codec, self.listener.rate());

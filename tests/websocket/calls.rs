@@ -77,6 +77,7 @@ fn a_call_has_the_codec_of_its_channel_both_ways() {
         let mut call = channel.while_answering(|| server.wait_for_call());
         let wire = call.agent.control.format();
         assert_eq!((wire.input, wire.output), (codec, codec));
+        assert_eq!(call.agent.control.stats().frames_received, 0);
         let tone: Vec<i16> = (0..codec.rate().hz()).map(|i| ((i as f32 * 0.06).sin() * 8_000.0) as i16).collect();
         call.agent.output.try_write(&tone, codec.rate(), "tone", 0).unwrap();
         channel.read_until("half a second", |channel| channel.frames.len() >= 25);
