@@ -287,7 +287,7 @@ impl JitterBuffer {
         let codec = self.config.codec;
         let bytes = if codec.is_stateful() { payload.len() } else { 0 };
         let holds = |&len: &usize| len > 0 && len <= self.decoded.len() && self.queue.fits(len, bytes);
-        codec.samples_in(payload).ok().filter(holds)
+        codec.checked_samples_in(payload).filter(holds)
     }
 
     const fn media_us(&self, samples: i64) -> i64 {

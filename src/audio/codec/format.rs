@@ -96,6 +96,18 @@ impl Codec {
         }
     }
 
+    /// The same, without a text that says what is wrong: nothing is allocated for a stranger's payload.
+    pub(crate) fn checked_samples_in(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Plain { encoding, .. } => {
+                let width = encoding.bytes_per_sample();
+                bytes.len().is_multiple_of(width).then(|| bytes.len() / width)
+            }
+            Self::G722 => Some(bytes.len() * 2),
+            Self::Opus { rate } => opus::checked_samples_in(bytes, rate),
+        }
+    }
+
     /// How many bytes `samples` samples encode to; of G.722, half a byte is rounded down, and of Opus, it is the room that a
     /// packet may need, of which it mostly takes a twentieth.
     #[must_use]

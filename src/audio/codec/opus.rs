@@ -261,6 +261,12 @@ pub fn samples_in(packet: &[u8], rate: SampleRate) -> Result<usize> {
         .map_err(|error| malformed(packet, error))
 }
 
+/// The same, without a text that says what is wrong.
+pub(super) fn checked_samples_in(packet: &[u8], rate: SampleRate) -> Option<usize> {
+    let hz = audiopus::SampleRate::try_from(rate.hz() as i32).ok()?;
+    packet::Packet::try_from(packet).and_then(|packet| packet::nb_samples(packet, hz)).ok()
+}
+
 /// The most bytes that a packet of `samples` samples at `rate` can have: 1,276 for each 20 ms.
 #[must_use]
 pub const fn max_packet_bytes(rate: SampleRate, samples: usize) -> usize {
