@@ -102,12 +102,11 @@ fn an_hour_of_drift_leaves_no_gap_and_piles_up_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn a_slow_network_is_no_deep_queue(delay_us in 0_u64..150_000, drift in -200_i64..200, seed in any::<u64>()) {
         let (gaps, deepest) = run(120, drift, 8_000, delay_us, seed);
-        // A cushion of one frame covers the jitter, but not also the moment at which the two clocks' phases cross.
-        prop_assert!(gaps <= 1, "{} gaps", gaps);
+        prop_assert_eq!(gaps, 0);
         prop_assert!(deepest <= 5, "{} frames", deepest);
     }
 

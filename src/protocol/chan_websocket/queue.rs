@@ -117,7 +117,9 @@ impl FarQueue {
                 let depth = self.sent - mark.sent;
                 let floor = self.floor.map_or(depth, |floor| floor.min(depth));
                 self.floor = Some(floor);
-                self.surplus = depth as i64 - floor as i64 - CUSHION;
+                // What is under way shows in whole frames, and one more or less as the clocks' phases shift.
+                let rounding = i64::from(floor > 0);
+                self.surplus = depth as i64 - floor as i64 - CUSHION - rounding;
             }
         }
         Some(number)
