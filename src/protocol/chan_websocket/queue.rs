@@ -34,6 +34,8 @@ pub struct FarQueue {
     played: Option<u64>,
     /// The least that was ever seen under way and in the queue together, in frames.
     floor: Option<u64>,
+    /// The least that the last marks have seen, and how many marks that were.
+    recent: (u64, u32),
     /// How many frames of silence there are too many; negative, too few.
     surplus: i64,
 }
@@ -72,6 +74,7 @@ impl FarQueue {
             last_marked: None,
             played: None,
             floor: None,
+            recent: NOTHING_SEEN,
             surplus: 0,
         }
     }
@@ -117,12 +120,29 @@ impl FarQueue {
                 let depth = self.sent - mark.sent;
                 let floor = self.floor.map_or(depth, |floor| floor.min(depth));
                 self.floor = Some(floor);
-                // What is under way shows in whole frames, and one more or less as the clocks' phases shift.
-                let rounding = i64::from(floor > 0);
-                self.surplus = depth as i64 - floor as i64 - CUSHION - rounding;
+                self.judge(depth, floor);
             }
         }
         Some(number)
+    }
+
+    /// Judges whether the queue is too deep or too shallow.
+    ///
+    /// Frames that come late make it look deeper than it is: one look is enough to see that it lacks something, but that it
+    /// has too much must be seen for a while.
+    fn judge(&mut self, depth: u64, floor: u64) {
+        // What is under way shows in whole frames, and one more or less as the clocks' phases shift.
+        let wanted = floor as i64 + CUSHION + i64::from(floor > 0);
+        let (least, marks) = self.recent;
+        self.recent = (least.min(depth), marks + 1);
+        let lacking = depth as i64 - wanted;
+        if lacking < 0 {
+            self.surplus = lacking;
+            self.recent = NOTHING_SEEN;
+        } else if self.recent.1 >= MARKS_TO_JUDGE {
+            self.surplus = self.recent.0 as i64 - wanted;
+            self.recent = NOTHING_SEEN;
+        }
     }
 
     /// Takes what a channel without marks says of its queue ([`Status`](super::Status)), in frames.
@@ -134,6 +154,7 @@ impl FarQueue {
     pub fn handle_flush(&mut self) {
         self.len = 0;
         self.surplus = 0;
+        self.recent = NOTHING_SEEN;
     }
 
     /// How many marks have not come back.
@@ -155,5 +176,8 @@ const MAX_MARKS: usize = 64;
 const SILENCE_PER_MARK: u64 = 8;
 /// How many frames a queue has beyond what it needs.
 const CUSHION: i64 = 1;
+/// How many marks must have seen that a queue is too deep.
+const MARKS_TO_JUDGE: u32 = 12;
+const NOTHING_SEEN: (u64, u32) = (u64::MAX, 0);
 /// More than Asterisk's queue holds.
 const MAX_LENGTH: u32 = 1_000;
