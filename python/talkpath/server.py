@@ -82,8 +82,8 @@ class Options(TypedDict, total=False):
     echo_guard: bool
     """Whether the agent's own echo raises the level that an interruption needs (True)."""
     echo_canceller: Literal["auto", "on", "off"]
-    """When the agent's own voice is taken out of what is heard: "auto" where the line sends it back, "on" for good from the
-    first sign of it, "off" never ("auto")."""
+    """When the agent's own voice is taken out of what is heard: "auto" where the line sends it back, "on" for good from
+    the first sign of it, "off" never ("auto")."""
 
 
 class Server:

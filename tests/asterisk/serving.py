@@ -97,8 +97,9 @@ class Program:
 class Serving(Program):
     """A running `talkpath serve`."""
 
-    def __init__(self, agent: str, listen: str = "audiosocket://127.0.0.1:0") -> None:
-        super().__init__("-m", "talkpath", "serve", "--agent", agent, "--json", "--listen", listen, "--grace", "1")
+    def __init__(self, agent: str, listen: str = "audiosocket://127.0.0.1:0", *options: str) -> None:
+        command = ("talkpath", "serve", "--agent", agent, "--json", "--listen", listen, "--grace", "1")
+        super().__init__("-m", *command, *options)
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -24,6 +24,12 @@ def serve(
     detector: Annotated[
         Literal["phone", "silero"], typer.Option(help="What detects it: phone costs half, silero misses less.")
     ] = "phone",
+    playout: Annotated[
+        str, typer.Option(help="When packets are heard: adaptive, adaptive:20-200ms, fixed:60ms, asap:40ms.")
+    ] = "adaptive",
+    echo_canceller: Annotated[
+        Literal["auto", "on", "off"], typer.Option(help="Whether the agent's echo is taken out of what is heard.")
+    ] = "auto",
     prebuffer: Annotated[
         float,
         typer.Option(min=0, max=400, help="Milliseconds of the agent's audio gathered before it plays, at first."),
@@ -42,7 +48,13 @@ def serve(
         handlers=[RichHandler(console=console, show_path=False, rich_tracebacks=False)],
     )
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    options = Options(max_calls=max_calls, vad=vad and detector, prebuffer_ms=prebuffer)
+    options = Options(
+        max_calls=max_calls,
+        vad=vad and detector,
+        playout=playout,
+        echo_canceller=echo_canceller,
+        prebuffer_ms=prebuffer,
+    )
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_serve(handler, agent, listen, grace, as_json, options))
 
