@@ -15,8 +15,8 @@
  *    call, unless it fails.
  *  - Samples are 16-bit signed, mono, in the machine's byte order. Lengths and rooms are in samples or bytes as named;
  *    times are in microseconds (_us) or milliseconds (_ms), rates in Hz (_hz), levels in dB of full scale (_dbfs).
- *  - Structures of options begin with their size, which their ..._default function sets. A later library fills in what
- *    an older program does not know.
+ *  - Structures of options begin with their size, the program's own sizeof. A later library fills in what an older
+ *    program does not know.
  *  - No function panics into C or leaves by longjmp; the library installs no signal handler and writes to no stream.
  *
  * The library's soname changes with TALKPATH_ABI_VERSION. Statuses, events and constants are only ever added.

@@ -1,6 +1,7 @@
 //! `TalkpathServer`: takes calls by threads of its own, and hands their agents' ends over by poll or by callback.
 
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -337,14 +338,27 @@ unsafe fn server_config_of(config: *const TalkpathServerConfig) -> check::Result
     }
     // SAFETY: the size comes first, and is readable as the caller promises.
     let size = unsafe { config.cast::<usize>().read() };
-    let wanted = size_of::<TalkpathServerConfig>();
-    if size != wanted {
+    if size < OLDEST {
+        let wanted = size_of::<TalkpathServerConfig>();
         return Err(
             Error::invalid(format!("config.size of {size}, wanted sizeof(TalkpathServerConfig), {wanted}")).into()
         );
     }
-    // SAFETY: readable for its size as the caller promises.
-    let (config, session) = unsafe { (&*config, config_of((*config).session)?) };
+    let mut known = TalkpathServerConfig {
+        size,
+        session: std::ptr::null(),
+        max_calls: 0,
+        media_threads: 0,
+        idle_timeout_ms: 0,
+        handshake_timeout_ms: 0,
+        normal_priority: false,
+    };
+    let n = size.min(size_of::<TalkpathServerConfig>());
+    // SAFETY: `config` is readable for `size` bytes as the caller promises, `known` is as long as what is copied.
+    unsafe { std::ptr::copy_nonoverlapping(config.cast::<u8>(), (&raw mut known).cast::<u8>(), n) };
+    let config = known;
+    // SAFETY: what it leads to is readable as the caller promises.
+    let session = unsafe { config_of(config.session) }?;
     let count = |got: usize, default: usize| if got == 0 { default } else { got };
     let time = |got: u32, default: Duration| if got == 0 { default } else { Duration::from_millis(got.into()) };
     Ok(ServerConfig {
@@ -383,3 +397,6 @@ const fn severity(level: LogLevel) -> i32 {
         LogLevel::Error => 3,
     }
 }
+
+/// How much of the structure the first version of the library had.
+const OLDEST: usize = offset_of!(TalkpathServerConfig, normal_priority) + size_of::<bool>();

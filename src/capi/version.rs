@@ -30,7 +30,8 @@ pub extern "C" fn talkpath_abi_version() -> u32 {
 pub unsafe extern "C" fn talkpath_has_feature(feature: *const c_char) -> bool {
     // SAFETY: as the caller promises.
     let name = unsafe { check::text("feature", feature) };
-    matches!(name, Ok("g711" | "g722" | "opus" | "vad" | "resampler"))
+    let is_built_in = matches!(name, Ok("g711" | "g722" | "opus" | "vad" | "resampler"));
+    is_built_in || cfg!(feature = "silero") && name.is_ok_and(|name| name == "silero")
 }
 
 /// The version of the binary interface that this header describes: it changes when a program must be compiled anew.

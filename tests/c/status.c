@@ -16,7 +16,7 @@ int main(void)
 {
     CHECK(talkpath_abi_version() == TALKPATH_ABI_VERSION);
     CHECK(strlen(talkpath_version()) >= 5);
-    CHECK(talkpath_has_feature("opus") && talkpath_has_feature("g722"));
+    CHECK(talkpath_has_feature("opus") && talkpath_has_feature("g722") && talkpath_has_feature("silero"));
     CHECK(!talkpath_has_feature("flying") && !talkpath_has_feature(NULL));
     for (int32_t status = -3; status < 40; status++) {
         CHECK(strlen(talkpath_status_str(status)) > 3);
