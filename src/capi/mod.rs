@@ -8,6 +8,7 @@
 pub mod agent;
 mod check;
 pub mod codec;
+pub mod event;
 pub mod g711;
 pub mod jitter;
 pub mod level;

@@ -1,8 +1,9 @@
 //! `TalkpathSession`: the media end of one call, driven by whoever owns the clock and the wire.
 
-use super::agent::{TalkpathAgent, end_reason_number};
+use super::agent::TalkpathAgent;
 use super::check::{self, Failure, Out};
 use super::codec::{TALKPATH_CODEC_SLIN, codec_of, number_of};
+use super::event::end_reason_number;
 use super::jitter::{TalkpathJitterStats, TalkpathPacket, packet_of, stats_of};
 use super::session_config::{TalkpathSessionConfig, config_of};
 use super::status::{TalkpathStatus, guard};
