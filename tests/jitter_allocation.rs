@@ -2,8 +2,6 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use talkpath::Timestamp;
@@ -11,28 +9,8 @@ use talkpath::audio::codec::{Codec, Encoder};
 use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Config, JitterBuffer, Packet, Playout};
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 #[test]
 fn loss_lateness_bursts_and_restarts_allocate_nothing() {
@@ -48,7 +26,7 @@ fn loss_lateness_bursts_and_restarts_allocate_nothing() {
         let ticks = codec.rtp_clock().frame_len() as u32;
         let (mut frame, mut payload, mut seed) = (vec![0; rate.frame_len()], vec![0; 2_000], 1_u32);
         let mut samples = vec![0_i16; rate.frame_len()];
-        let before = COUNT.with(Cell::get);
+        let before = allocations::of_this_thread();
         let mut due = 0_u32;
         for tick in 0..6_000_u32 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -72,6 +50,6 @@ fn loss_lateness_bursts_and_restarts_allocate_nothing() {
             buffer.poll_frame(now, &mut frame);
             assert!(buffer.stats().packets <= u64::from(due));
         }
-        assert_eq!(COUNT.with(Cell::get), before, "{playout:?} {codec}");
+        assert_eq!(allocations::of_this_thread(), before, "{playout:?} {codec}");
     }
 }

@@ -5,12 +5,9 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -19,47 +16,12 @@ use talkpath::io::clock::Clock;
 use talkpath::io::notify::Notifier;
 use talkpath::io::server::{Call, Listen, Server, ServerConfig};
 
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static IS_TEST: Cell<bool> = const { Cell::new(false) };
-}
-
-fn note() {
-    if !IS_TEST.with(Cell::get) {
-        COUNT.fetch_add(1, SeqCst);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        note();
-        // SAFETY: as above.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 #[test]
 fn a_media_thread_in_steady_state_allocates_nothing() {
-    IS_TEST.with(|is_test| is_test.set(true));
+    allocations::leave_this_thread_out();
     let notifier = Arc::new(Notifier::new().unwrap());
     let config = ServerConfig {
         listen: Listen::resolve("127.0.0.1:0").unwrap(),
@@ -73,12 +35,12 @@ fn a_media_thread_in_steady_state_allocates_nothing() {
     for i in 0..100 {
         lines.iter_mut().for_each(|line| line.step(&server, &notifier, i));
     }
-    assert!(COUNT.load(SeqCst) > 0, "setting calls up allocates, so counting works");
-    let before = COUNT.load(SeqCst);
+    assert!(allocations::of_the_others() > 0, "setting calls up allocates, so counting works");
+    let before = allocations::of_the_others();
     for i in 100..300 {
         lines.iter_mut().for_each(|line| line.step(&server, &notifier, i));
     }
-    let counted = COUNT.load(SeqCst) - before;
+    let counted = allocations::of_the_others() - before;
     let said = lines.iter().filter(|line| line.has_heard_sound).count();
     assert_eq!(said, lines.len(), "every peer has heard its agent");
     assert_eq!(counted, 0, "allocations and releases in 4 s of three calls");

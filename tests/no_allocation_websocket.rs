@@ -5,12 +5,9 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,47 +19,12 @@ use talkpath::protocol::chan_websocket::MAX_MESSAGE_LEN;
 use talkpath::protocol::websocket::handshake::{read_answer, request};
 use talkpath::protocol::websocket::{Decoder, Message, Opcode, Role, encode_into};
 
-struct Counting;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static IS_TEST: Cell<bool> = const { Cell::new(false) };
-}
-
-fn note() {
-    if !IS_TEST.with(Cell::get) {
-        COUNT.fetch_add(1, SeqCst);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        note();
-        // SAFETY: as above.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 #[test]
 fn a_media_thread_that_carries_websockets_allocates_nothing() {
-    IS_TEST.with(|is_test| is_test.set(true));
+    allocations::leave_this_thread_out();
     let notifier = Arc::new(Notifier::new().unwrap());
     let config = ServerConfig {
         listen: Listen::resolve("ws://127.0.0.1:0/media").unwrap(),
@@ -75,11 +37,11 @@ fn a_media_thread_that_carries_websockets_allocates_nothing() {
     for i in 0..100 {
         lines.iter_mut().for_each(|line| line.step(&server, i));
     }
-    let before = COUNT.load(SeqCst);
+    let before = allocations::of_the_others();
     for i in 100..300 {
         lines.iter_mut().for_each(|line| line.step(&server, i));
     }
-    let counted = COUNT.load(SeqCst) - before;
+    let counted = allocations::of_the_others() - before;
     for line in &lines {
         assert!(line.has_heard_sound && line.marks > 50 && line.flushes > 2 && line.pongs > 2);
     }

@@ -2,8 +2,6 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use talkpath::Timestamp;
@@ -11,28 +9,8 @@ use talkpath::audio::codec::Codec;
 use talkpath::audio::frame::PTIME;
 use talkpath::protocol::rtp::{Endpoint, PayloadTypes, Received};
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 #[test]
 fn audio_keys_reports_restarts_and_strangers_allocate_nothing() {
@@ -42,7 +20,7 @@ fn audio_keys_reports_restarts_and_strangers_allocate_nothing() {
     let mut one = Endpoint::new(Arc::clone(&types), PTIME, there, 1, Timestamp::ZERO);
     let mut other = Endpoint::new(Arc::clone(&types), PTIME, here, 2, Timestamp::ZERO);
     let mut another = Endpoint::new(types, PTIME, there, 3, Timestamp::ZERO);
-    let before = COUNT.with(Cell::get);
+    let before = allocations::of_this_thread();
     let mut heard = 0;
     let mut out = [0; 200];
     for tick in 0..20_000_u64 {
@@ -67,7 +45,7 @@ fn audio_keys_reports_restarts_and_strangers_allocate_nothing() {
             one.handle_rtcp(&out[..len], there, now);
         }
     }
-    assert_eq!(COUNT.with(Cell::get), before);
+    assert_eq!(allocations::of_this_thread(), before);
     let stats = other.stats();
     assert!(heard > 17_000 && stats.restarts == 39 && stats.reports_received > 30, "{heard} {stats:?}");
 }

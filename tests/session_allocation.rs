@@ -3,8 +3,6 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
 use talkpath::Timestamp;
@@ -13,40 +11,14 @@ use talkpath::audio::frame::SampleRate;
 use talkpath::jitter::{Packet, Playout};
 use talkpath::session::{Agent, Config, FarEnd, Input, Output, RemoteReport, Session};
 
-struct Counting;
-
-thread_local! {
-    /// What this thread allocated and released while it counted; `None` while it does not.
-    static COUNT: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-fn note() {
-    COUNT.with(|count| count.set(count.get().map(|n| n + 1)));
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 /// Runs `work`; answers how often it allocated or released.
 fn counted(work: impl FnOnce()) -> u64 {
-    COUNT.with(|count| count.set(Some(0)));
+    let before = allocations::of_this_thread();
     work();
-    COUNT.with(|count| count.take().unwrap())
+    allocations::of_this_thread() - before
 }
 
 /// What a media thread does: something may come, and everything that is due is done.

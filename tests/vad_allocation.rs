@@ -2,34 +2,11 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use talkpath::audio::frame::SampleRate;
 use talkpath::audio::vad::Detector;
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 #[test]
 fn speech_and_silence_allocate_nothing() {
@@ -39,7 +16,7 @@ fn speech_and_silence_allocate_nothing() {
     for detector in Detector::ALL.into_iter().filter(|detector| detector.check().is_ok()) {
         for rate in [SampleRate::HZ_8000, SampleRate::HZ_16000] {
             let mut vad = detector.make(rate).unwrap();
-            let before = COUNT.with(Cell::get);
+            let before = allocations::of_this_thread();
             assert!(before > 0, "making it allocates, so counting works");
             let mut voiced = 0;
             for _ in 0..2 {
@@ -47,7 +24,7 @@ fn speech_and_silence_allocate_nothing() {
                 vad.reset();
             }
             assert!(voiced > 0, "{detector} at {rate} heard nothing");
-            assert_eq!(COUNT.with(Cell::get), before, "{detector} at {rate}");
+            assert_eq!(allocations::of_this_thread(), before, "{detector} at {rate}");
         }
     }
 }

@@ -2,34 +2,11 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use talkpath::protocol::chan_websocket::{Command, Event, Format, MAX_COMMAND_LEN, MAX_MESSAGE_LEN};
 use talkpath::protocol::websocket::{Decoder, MAX_HEADER_LEN, Message, Opcode, Role, encode_into};
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: as above; `ptr` came from `System`.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 const EVENTS: [&str; 4] = [
     "MEDIA_MARK_PROCESSED 1234567",
@@ -50,7 +27,7 @@ fn a_call_under_way_allocates_nothing() {
         let mut before = 0;
         for round in 0..50 {
             if round == 2 {
-                before = COUNT.with(Cell::get);
+                before = allocations::of_this_thread();
             }
             let mask = Some([1, 2, 3, round]);
             let mut len = encode_into(Opcode::Binary, &payload, mask, &mut stream).unwrap();
@@ -76,7 +53,7 @@ fn a_call_under_way_allocates_nothing() {
                 encode_into(Opcode::Text, &command[..len], None, &mut out).unwrap();
             }
         }
-        assert_eq!(COUNT.with(Cell::get) - before, 0, "{frame_len} bytes in reads of {read_len}");
+        assert_eq!(allocations::of_this_thread() - before, 0, "{frame_len} bytes in reads of {read_len}");
         assert_eq!(heard, 50 * frame_len);
     }
 }

@@ -1,31 +1,25 @@
 //! A server to test, and a peer that does as it is told.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use talkpath::io::clock::Clock;
-use talkpath::io::log::LogRecord;
-use talkpath::io::notify::Notifier;
-use talkpath::io::server::{self, Call, Listen, PortRange, ServerConfig};
+use talkpath::io::server::{Call, Listen, PortRange, ServerConfig};
 use talkpath::protocol::rtcp::{Compound, Packet as Rtcp, Writer};
 use talkpath::protocol::rtp::{Header, Packet};
-use talkpath::session::{Agent, EndReason, Event};
 
-/// After how long a test gives up.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) use crate::watched::LIMIT;
+use crate::watched::Watched;
 
 pub(crate) struct Server {
-    pub(crate) server: server::Server,
-    pub(crate) notifier: Arc<Notifier>,
-    pub(crate) lines: Vec<LogRecord>,
+    watched: Watched,
     /// Where calls come in.
     pub(crate) ports: Vec<SocketAddr>,
 }
 
 impl Server {
-    /// A server with one port, one media thread of ordinary priority.
+    /// A server with one port.
     pub(crate) fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         Self::start_on(PortRange { host: IpAddr::V4(Ipv4Addr::LOCALHOST), first: 0, last: 0 }, change)
     }
@@ -36,75 +30,12 @@ impl Server {
     }
 
     fn start_on(range: PortRange, change: impl FnOnce(&mut ServerConfig)) -> Self {
-        let mut config = ServerConfig {
-            listen: Listen::Rtp(range),
-            media_threads: 1,
-            realtime_priority: false,
-            max_calls: 64,
-            ..ServerConfig::default()
-        };
-        change(&mut config);
-        let notifier = Arc::new(Notifier::new().unwrap());
-        let server = server::Server::bind(config, Arc::clone(&notifier)).unwrap();
+        let watched = Watched::bind(Listen::Rtp(range), change);
         let ports = match range.first {
-            0 => vec![server.local_addr()],
+            0 => vec![watched.server.local_addr()],
             _ => range.calls().map(|port| SocketAddr::new(range.host, port)).collect(),
         };
-        Self { server, notifier, lines: Vec::new(), ports }
-    }
-
-    /// Looks again and again, at the latest every few milliseconds, until `look` finds something.
-    pub(crate) fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&server::Server) -> Option<T>) -> T {
-        let began = Clock::now();
-        loop {
-            if let Some(found) = look(&self.server) {
-                return found;
-            }
-            assert!(Clock::now().since(began) < LIMIT, "waited in vain for {what}; the log: {:#?}", self.log());
-            let mut fds = [PollFd::new(self.notifier.fd(), PollFlags::POLLIN)];
-            let _ = poll(&mut fds, PollTimeout::from(2_u16));
-            self.notifier.take();
-        }
-    }
-
-    pub(crate) fn wait_for_call(&mut self) -> Call {
-        self.wait_for("a call", server::Server::accept)
-    }
-
-    /// Waits until the log has a line with `part` in it.
-    pub(crate) fn wait_for_line(&mut self, part: &str) -> String {
-        loop {
-            if let Some(line) = self.log().into_iter().find(|line| line.contains(part)) {
-                return line;
-            }
-            let record = self.wait_for(part, server::Server::poll_log);
-            self.lines.push(record);
-        }
-    }
-
-    /// All lines that were logged by now.
-    pub(crate) fn log(&mut self) -> Vec<String> {
-        self.lines.extend(std::iter::from_fn(|| self.server.poll_log()));
-        self.lines.iter().map(ToString::to_string).collect()
-    }
-
-    /// Waits until the agent's end says that the call is over.
-    pub(crate) fn wait_for_end(&mut self, agent: &mut Agent) -> EndReason {
-        self.wait_for_event(agent, |event| match event {
-            Event::Ended { reason } => Some(*reason),
-            _ => None,
-        })
-    }
-
-    pub(crate) fn wait_for_event<T>(&mut self, agent: &mut Agent, mut want: impl FnMut(&Event) -> Option<T>) -> T {
-        self.wait_for("an event", |_| {
-            while let Some(event) = agent.events.poll(&mut agent.output) {
-                if let Some(found) = want(&event) {
-                    return Some(found);
-                }
-            }
-            None
-        })
+        Self { watched, ports }
     }
 
     /// A peer whose call has begun on a port, and the call.
@@ -115,6 +46,20 @@ impl Server {
         let call = self.wait_for_call();
         assert_eq!((call.peer, call.local), (peer.rtp.local_addr().unwrap(), self.ports[place]));
         (peer, call)
+    }
+}
+
+impl Deref for Server {
+    type Target = Watched;
+
+    fn deref(&self) -> &Watched {
+        &self.watched
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Watched {
+        &mut self.watched
     }
 }
 

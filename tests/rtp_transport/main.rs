@@ -1,6 +1,6 @@
 //! The RTP server over loopback: real sockets and threads, real time, one behaviour a file.
 //!
-//! Nothing here sleeps: a test waits for the thing itself, and gives up after [`harness::LIMIT`].
+//! Nothing here sleeps: a test waits for the thing itself, and gives up after [`watched::LIMIT`].
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod caller;
@@ -10,3 +10,5 @@ mod expected;
 mod harness;
 mod hostile;
 mod stop;
+#[path = "../common/watched.rs"]
+mod watched;
