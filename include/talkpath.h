@@ -233,6 +233,8 @@ typedef enum TalkpathStatus {
     TALKPATH_STATUS_NOT_SUPPORTED = 12,
     // An interruption has come between; nothing was done. There is no error text.
     TALKPATH_STATUS_STALE = 13,
+    // A secret, its store or its key is refused.
+    TALKPATH_STATUS_ACCESS_DENIED = 14,
 } TalkpathStatus;
 
 // The agent's end of one call; freeing it hangs up.

@@ -30,6 +30,9 @@ pub enum ErrorKind {
     Io,
     /// Something took longer than it may. Python: `TimeoutError`.
     Timeout,
+    /// A secret, its store or its key is refused: who may read it, what it was made with, or which process asks.
+    /// Python: `PermissionError`.
+    AccessDenied,
     /// A defect in talkpath itself. Python: `RuntimeError`.
     Internal,
 }

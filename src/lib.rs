@@ -14,7 +14,7 @@
 //! # The rooms
 //! [`audio`], [`jitter`], [`protocol`], [`session`] and [`impair`] are pure: no socket, no clock, no thread; time is passed
 //! in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
-//! `protocol` and `impair` ← `io`.
+//! `protocol` and `impair` ← `io`; [`system`] ← `io`.
 //!
 //! # Drain
 //! Whoever drives a [`session::Session`] calls [`poll_output`](session::Session::poll_output) after each input until it
@@ -60,6 +60,7 @@ pub mod protocol;
 #[cfg(feature = "python")]
 mod python;
 pub mod session;
+pub mod system;
 pub mod time;
 
 pub use error::{Error, ErrorKind, Result};

@@ -16,6 +16,7 @@ from talkpath._talkpath import (
     resample,
 )
 from talkpath.errors import (
+    AccessDenied,
     InternalError,
     InvalidArgument,
     LimitExceeded,
@@ -46,6 +47,7 @@ from talkpath.server import Handler, Options, Server, connect, run, serve
 from talkpath.session import Events, Input, NetworkStats, Session, Stats
 
 __all__ = [
+    "AccessDenied",
     "Decoder",
     "Drained",
     "Dtmf",

@@ -33,6 +33,10 @@ class Timeout(TalkpathError, TimeoutError):
     """Something took longer than it may."""
 
 
+class AccessDenied(TalkpathError, PermissionError):
+    """A secret, its store or its key is refused: who may read it, what it was made with, or which process asks."""
+
+
 class InternalError(TalkpathError, RuntimeError):
     """A defect in talkpath itself; please report it."""
 
@@ -42,6 +46,7 @@ class AudioopError(TalkpathError, ValueError):
 
 
 __all__ = [
+    "AccessDenied",
     "AudioopError",
     "InternalError",
     "InvalidArgument",

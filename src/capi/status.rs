@@ -42,6 +42,8 @@ pub enum TalkpathStatus {
     NotSupported = 12,
     /// An interruption has come between; nothing was done. There is no error text.
     Stale = 13,
+    /// A secret, its store or its key is refused.
+    AccessDenied = 14,
 }
 
 impl TalkpathStatus {
@@ -53,6 +55,7 @@ impl TalkpathStatus {
             ErrorKind::LimitExceeded => Self::LimitExceeded,
             ErrorKind::Io => Self::Io,
             ErrorKind::Timeout => Self::Timeout,
+            ErrorKind::AccessDenied => Self::AccessDenied,
             ErrorKind::Internal => Self::Internal,
         }
     }
@@ -76,6 +79,7 @@ pub extern "C" fn talkpath_status_str(status: i32) -> *const c_char {
         11 => c"a defect in talkpath: a panic",
         12 => c"this build of the library lacks the feature",
         13 => c"an interruption has come between",
+        14 => c"a secret, its store or its key is refused",
         _ => c"a status of a later version of talkpath",
     };
     text.as_ptr()

@@ -20,6 +20,7 @@ mod classes {
     import_exception!(talkpath.errors, LimitExceeded);
     import_exception!(talkpath.errors, TalkpathOSError);
     import_exception!(talkpath.errors, Timeout);
+    import_exception!(talkpath.errors, AccessDenied);
     import_exception!(talkpath.errors, InternalError);
     import_exception!(talkpath.errors, AudioopError);
 }
@@ -37,6 +38,7 @@ impl From<Error> for PyErr {
                 None => classes::TalkpathOSError::new_err(message),
             },
             ErrorKind::Timeout => classes::Timeout::new_err(message),
+            ErrorKind::AccessDenied => classes::AccessDenied::new_err(message),
             ErrorKind::Internal => classes::InternalError::new_err(message),
         }
     }

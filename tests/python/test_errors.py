@@ -14,6 +14,7 @@ import talkpath
         (talkpath.LimitExceeded, BufferError),
         (talkpath.TalkpathOSError, OSError),
         (talkpath.Timeout, TimeoutError),
+        (talkpath.AccessDenied, PermissionError),
         (talkpath.InternalError, RuntimeError),
     ],
 )
