@@ -12,9 +12,9 @@
 //!   and a [`session::Receipt`] says what was heard.
 //!
 //! # The rooms
-//! [`audio`], [`jitter`], [`protocol`], [`session`] and [`impair`] are pure: no socket, no clock, no thread; time is passed
-//! in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages;
-//! `protocol` and `impair` ← `io`; [`system`] ← `io`.
+//! [`audio`], [`jitter`], [`protocol`], [`session`], [`channel`] and [`impair`] are pure: no socket, no clock, no thread;
+//! time is passed in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ←
+//! the languages; `protocol` and `impair` ← `io`; [`system`] ← `io`.
 //!
 //! # Drain
 //! Whoever drives a [`session::Session`] calls [`poll_output`](session::Session::poll_output) after each input until it
@@ -52,6 +52,7 @@
 pub mod audio;
 #[cfg(feature = "capi")]
 pub mod capi;
+pub mod channel;
 pub mod error;
 pub mod impair;
 pub mod io;
