@@ -201,6 +201,21 @@
 // Nothing to do until `timeout_us`, unless something comes from the wire.
 #define TALKPATH_OUTPUT_TIMEOUT 7
 
+// A message of AudioSocket: the sender ends the call.
+#define TALKPATH_AUDIOSOCKET_HANGUP 0
+
+// A message of AudioSocket: the call's id; always the first one of a caller, never one of an answer.
+#define TALKPATH_AUDIOSOCKET_ID 1
+
+// A message of AudioSocket: a key.
+#define TALKPATH_AUDIOSOCKET_DTMF 3
+
+// A message of AudioSocket: audio, whatever its rate.
+#define TALKPATH_AUDIOSOCKET_AUDIO 16
+
+// A message of AudioSocket: the sender ran into an error.
+#define TALKPATH_AUDIOSOCKET_ERROR 255
+
 // How a call went.
 //
 // Numbers are never changed or reused; later versions may add some, so treat an unknown one as a failure.
@@ -239,6 +254,9 @@ typedef enum TalkpathStatus {
 
 // The agent's end of one call; freeing it hangs up.
 typedef struct TalkpathAgent TalkpathAgent;
+
+// Turns what comes over an AudioSocket connection, in any pieces, into messages.
+typedef struct TalkpathAudioSocketDecoder TalkpathAudioSocketDecoder;
 
 // Decodes one stream of mono audio.
 typedef struct TalkpathDecoder TalkpathDecoder;
@@ -587,6 +605,25 @@ typedef struct TalkpathServerCallbacks {
     // What each of them is given.
     void *user;
 } TalkpathServerCallbacks;
+
+// One message of an AudioSocket peer; which fields mean something, `kind` says.
+typedef struct TalkpathAudioSocketMessage {
+    // One of `TALKPATH_AUDIOSOCKET_…`.
+    int32_t kind;
+    // Of audio: the rate of its samples.
+    uint32_t rate_hz;
+    // Of audio: 16-bit little-endian samples, at any address; talkpath_audiosocket_samples reads them. Yours to read until
+    // the decoder is used again, or the bytes that it was given change.
+    const uint8_t *payload;
+    // How many bytes the payload has.
+    size_t payload_len;
+    // Of an id: the id as a UUID, ended by a zero byte.
+    char id[40];
+    // Of a key: '0' to '9', '*', '#', 'A' to 'D'.
+    uint8_t digit;
+    // Of an error: its code; Asterisk's are 1 (hangup), 2 (frame) and 4 (memory).
+    uint8_t error;
+} TalkpathAudioSocketMessage;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1305,6 +1342,101 @@ enum TalkpathStatus talkpath_server_is_stopped(const struct TalkpathServer *serv
 // # Safety
 // `server` must come from talkpath_server_new and not have been freed, and no other call may be using it.
 void talkpath_server_free(struct TalkpathServer *server);
+
+// Makes a decoder for one connection, and hands it over in `decoder`. Free it by
+// talkpath_audiosocket_decoder_free.
+//
+// `is_answer` says that the peer is the one that was called: it sends no id.
+//
+// # Safety
+// `decoder` must be writable.
+enum TalkpathStatus talkpath_audiosocket_decoder_new(bool is_answer,
+                                                     struct TalkpathAudioSocketDecoder **decoder);
+
+// Takes bytes off the front of what was read, and writes the next message; `taken` gets how many were taken.
+//
+// `TALKPATH_STATUS_EMPTY` when all `len` bytes were taken and no message is complete: go on with what is read next.
+// `TALKPATH_STATUS_PROTOCOL` when the stream can not be AudioSocket, from then on. Audio of more than 4,096 bytes comes in
+// pieces; messages that mean nothing are skipped. Real-time safe.
+//
+// # Safety
+// `decoder` must come from talkpath_audiosocket_decoder_new, and no other call may be using it; `bytes` must be
+// readable for `len` bytes, `taken` and `message` writable.
+enum TalkpathStatus talkpath_audiosocket_decoder_poll(struct TalkpathAudioSocketDecoder *decoder,
+                                                      const uint8_t *bytes,
+                                                      size_t len,
+                                                      size_t *taken,
+                                                      struct TalkpathAudioSocketMessage *message);
+
+// Writes how many messages were skipped because they mean nothing, and whether the stream stands between two messages,
+// so that its end cuts none.
+//
+// # Safety
+// `decoder` must come from talkpath_audiosocket_decoder_new, and no other call may be using it; `skipped` and
+// `is_between_messages` must be writable.
+enum TalkpathStatus talkpath_audiosocket_decoder_state(const struct TalkpathAudioSocketDecoder *decoder,
+                                                       uint64_t *skipped,
+                                                       bool *is_between_messages);
+
+// Frees a decoder; NULL is nothing to free.
+//
+// # Safety
+// `decoder` must come from talkpath_audiosocket_decoder_new and not have been freed, and no other call may be using
+// it.
+void talkpath_audiosocket_decoder_free(struct TalkpathAudioSocketDecoder *decoder);
+
+// Reads the samples of an audio message into `out`; half a sample at its end, which no honest peer sends, is left out.
+//
+// `out_len` is the room in `out`, in samples: `payload_len / 2`. `written` gets how many were written. Real-time safe,
+// from any thread.
+//
+// # Safety
+// `message` and its payload must be readable, `out` writable for `out_len` samples, `written` writable.
+enum TalkpathStatus talkpath_audiosocket_samples(const struct TalkpathAudioSocketMessage *message,
+                                                 int16_t *out,
+                                                 size_t out_len,
+                                                 size_t *written);
+
+// Writes the message with which a caller begins: the call's id, a UUID as text; `written` gets its length, 19 bytes.
+//
+// Whole messages go out in one write each: Asterisk ends a call whose payload does not follow its header within 5 ms.
+//
+// # Safety
+// `id` must lead to a zero-ended text; `out` must be writable for `out_len` bytes, `written` writable.
+enum TalkpathStatus talkpath_audiosocket_encode_id(const char *id,
+                                                   uint8_t *out,
+                                                   size_t out_len,
+                                                   size_t *written);
+
+// Writes a message with `len` samples of audio; `written` gets its length, 3 bytes and 2 a sample.
+//
+// `rate_hz` is 8,000, 12,000, 16,000, 24,000, 32,000, 44,100, 48,000, 96,000 or 192,000; there are 1 to 32,767 samples,
+// and 20 ms of them are what Asterisk sends on as they are. Real-time safe, from any thread.
+//
+// # Safety
+// `samples` must be readable for `len` samples, `out` writable for `out_len` bytes, `written` writable; `samples` and
+// `out` must not overlap.
+enum TalkpathStatus talkpath_audiosocket_encode_audio(uint32_t rate_hz,
+                                                      const int16_t *samples,
+                                                      size_t len,
+                                                      uint8_t *out,
+                                                      size_t out_len,
+                                                      size_t *written);
+
+// Writes the message of a key, '0' to '9', '*', '#', 'A' to 'D'; `written` gets its length, 4 bytes.
+//
+// # Safety
+// `out` must be writable for `out_len` bytes, `written` writable.
+enum TalkpathStatus talkpath_audiosocket_encode_dtmf(uint8_t digit,
+                                                     uint8_t *out,
+                                                     size_t out_len,
+                                                     size_t *written);
+
+// Writes the message that ends a call; `written` gets its length, 3 bytes.
+//
+// # Safety
+// `out` must be writable for `out_len` bytes, `written` writable.
+enum TalkpathStatus talkpath_audiosocket_encode_hangup(uint8_t *out, size_t out_len, size_t *written);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,7 +13,7 @@ fn the_header_is_generated_from_the_source() {
     for file in ["status", "version", "g711", "level", "codec", "resampler", "vad", "jitter"] {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
-    for file in ["session_config", "receipt", "event", "agent", "session", "server"] {
+    for file in ["session_config", "receipt", "event", "agent", "session", "server", "audiosocket"] {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
     let mut generated = Vec::new();

@@ -157,6 +157,15 @@ pub(super) fn rate(hz: u32) -> Result<SampleRate> {
     Ok(SampleRate::new(hz)?)
 }
 
+/// A key of a telephone.
+pub(super) fn key(digit: u8) -> Result<char> {
+    let key = char::from(digit);
+    if "0123456789*#ABCD".contains(key) {
+        return Ok(key);
+    }
+    Err(Error::invalid(format!("key {key:?}, wanted one of 0 to 9, *, #, A to D")).into())
+}
+
 /// That an output has the room.
 pub(super) fn room(name: &'static str, got: usize, wanted: usize) -> Result<()> {
     if got < wanted { Err(Failure::Room { name, got, wanted }) } else { Ok(()) }

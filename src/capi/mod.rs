@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod agent;
+pub mod audiosocket;
 mod check;
 pub mod codec;
 pub mod event;

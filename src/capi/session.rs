@@ -171,11 +171,7 @@ pub unsafe extern "C" fn talkpath_session_handle_dtmf(
     guard(|| {
         // SAFETY: as the caller promises.
         let session = unsafe { check::object_mut("session", session) }?;
-        let key = char::from(digit);
-        if !"0123456789*#ABCD".contains(key) {
-            return Err(Error::invalid(format!("key {key:?}, wanted one of 0 to 9, *, #, A to D")).into());
-        }
-        session.0.handle_input(Input::Dtmf(key), check::time(now_us));
+        session.0.handle_input(Input::Dtmf(check::key(digit)?), check::time(now_us));
         Ok(())
     })
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import debian
+import modules
 from ari import Ari
 from caller import Tap
 from pbx import Pbx, Ports
@@ -45,6 +47,21 @@ def tree() -> debian.Tree:
     if (tool := debian.missing_tool()) is not None:
         pytest.skip(f"a real Asterisk comes from Debian's packages, and this machine has no {tool}")
     return debian.install(debian.folder())
+
+
+@pytest.fixture(scope="session")
+def build_module(tree: debian.Tree, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Builds a module of examples/asterisk against the C library, once, and returns its .so: `Pbx(modules=[...])`."""
+    if (tool := modules.missing_tool()) is not None:
+        pytest.skip(f"a module is built with {', '.join(modules.TOOLS)}, and this machine has no {tool}")
+    library = modules.Library.install()
+    folder = tmp_path_factory.mktemp("modules")
+
+    @functools.cache
+    def build(name: str) -> Path:
+        return library.build_module(name, tree, folder)
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ This module does not configure or start anything: see `pbx.py`.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ SUITE = "sid"
 """The Debian suite that carries Asterisk 22; no stable release does."""
 
 PACKAGES = ("asterisk", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-en-g722", "sip-tester")
+
+HEADERS = ("asterisk-dev",)
+"""What modules are compiled with; unpacked without what it depends on, since that is Debian's own build tools."""
 
 TOOLS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb", "tar")
 """What a machine must have; where one is missing the tests are skipped, and nowhere else."""
@@ -49,6 +53,11 @@ class Tree:
         return self._one("usr/lib/*/asterisk/modules")
 
     @property
+    def include(self) -> Path:
+        """The folder of the headers that modules are compiled with."""
+        return self.root / "usr/include"
+
+    @property
     def sounds(self) -> Path:
         """The folder of the English prompts, as .wav (8 kHz) and .g722 (16 kHz)."""
         return self._one("usr/share/asterisk/sounds/en_US_f_*")
@@ -66,11 +75,15 @@ class Tree:
 
 
 def folder() -> Path:
-    """Returns where the tree is kept between runs: TALKPATH_ASTERISK, or a folder of the user's cache."""
+    """Returns where the tree is kept between runs: TALKPATH_ASTERISK, or a folder of the user's cache.
+
+    The name of the latter says what is in it, so that a list with other packages fetches a tree of its own.
+    """
     if named := os.environ.get("TALKPATH_ASTERISK"):
         return Path(named).absolute()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "talkpath" / "asterisk-22"
+    contents = hashlib.sha256(" ".join((SUITE, *PACKAGES, *HEADERS)).encode()).hexdigest()
+    return Path(cache) / "talkpath" / f"asterisk-22-{contents[:8]}"
 
 
 def install(into: Path) -> Tree:
@@ -92,7 +105,7 @@ def install(into: Path) -> Tree:
 
 
 def _download(state: Path) -> list[Path]:
-    """Has apt resolve and download PACKAGES as if nothing at all were installed."""
+    """Has apt download HEADERS, and PACKAGES with what they depend on, as if nothing at all were installed."""
     archives = state / "archives"
     for part in (archives / "partial", state / "lists" / "partial"):
         part.mkdir(parents=True)
@@ -116,8 +129,10 @@ def _download(state: Path) -> list[Path]:
         """
     )
     environment = os.environ | {"APT_CONFIG": str(config), "LC_ALL": "C"}
-    for arguments in (["update"], ["--yes", "--download-only", "install", *PACKAGES]):
-        done = subprocess.run(["apt-get", "-q", *arguments], env=environment, capture_output=True, text=True)
+    for arguments in (["update"], ["--yes", "--download-only", "install", *PACKAGES], ["download", *HEADERS]):
+        done = subprocess.run(
+            ["apt-get", "-q", *arguments], cwd=archives, env=environment, capture_output=True, text=True
+        )
         if done.returncode != 0:
             raise RuntimeError(f"apt-get {' '.join(arguments)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return sorted(archives.glob("*.deb"))

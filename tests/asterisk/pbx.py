@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,14 +212,22 @@ class Call:
 class Pbx:
     """A running Asterisk. Use it as a context manager; it is stopped at the end."""
 
-    def __init__(self, tree: Tree, folder: Path, ports: Ports) -> None:
+    def __init__(
+        self, tree: Tree, folder: Path, ports: Ports, modules: Sequence[Path] = (), configuration: Sequence[Path] = ()
+    ) -> None:
+        """Lays out the folder of an Asterisk that can load `modules`, each a .so with its documentation beside it.
+
+        The files in the folders `configuration` are added to those of the same name that every Asterisk here has, or
+        are files of their own; what is loaded from the start, a `modules.conf` among them says.
+        """
         self.tree = tree
         self.folder = folder
         self.ports = ports
         self._calls = 0
-        for name in ("etc", "lib", "log", "run", "spool"):
+        for name in ("etc", "lib", "log", "modules", "run", "spool"):
             (folder / name).mkdir(parents=True)
-        self._configure()
+        self._link_modules(modules)
+        self._configure([CONFIGURATION, *configuration])
 
     def __enter__(self) -> Self:
         with (self.folder / "log" / "stdout").open("wb") as output:
@@ -298,11 +306,25 @@ class Pbx:
         """Returns Asterisk's log so far."""
         return (self.folder / "log" / "messages").read_text(errors="replace")
 
-    def _configure(self) -> None:
+    def _link_modules(self, modules: Sequence[Path]) -> None:
+        """Gives this Asterisk folders of modules and of data of its own, so that the tree stays as it was fetched."""
+        for module in (*self.tree.modules.glob("*.so"), *modules):
+            (self.folder / "modules" / module.name).symlink_to(module)
+        shared = self.tree.root / "usr/share/asterisk"
+        documentation = self.folder / "data" / "documentation"
+        (documentation / "thirdparty").mkdir(parents=True)
+        for entry in (*shared.iterdir(), *(shared / "documentation").iterdir()):
+            link = self.folder / "data" / entry.relative_to(shared)
+            if not link.exists():
+                link.symlink_to(entry)
+        for module in modules:
+            text = module.with_name(f"{module.stem}-en_US.xml")
+            (documentation / "thirdparty" / text.name).symlink_to(text)
+
+    def _configure(self, folders: Sequence[Path]) -> None:
         values = {
             "run": self.folder,
             "tree": self.tree.root,
-            "modules": self.tree.modules,
             "manager_port": self.ports.manager,
             "sip_port": self.ports.sip,
             "http_port": self.ports.http,
@@ -310,11 +332,12 @@ class Pbx:
             "rtp_first_port": self.ports.rtp_first,
             "rtp_last_port": self.ports.rtp_first + self.ports.rtp_count - 1,
         }
-        for template in CONFIGURATION.glob("*.conf"):
+        for template in (file for folder in folders for file in folder.glob("*.conf")):
             text = template.read_text()
             for name, value in values.items():
                 text = text.replace(f"@{name}@", str(value))
-            (self.folder / "etc" / template.name).write_text(text)
+            with (self.folder / "etc" / template.name).open("a") as file:
+                file.write(text)
 
     def _connect(self) -> Manager:
         deadline = time.monotonic() + START_LIMIT_S
