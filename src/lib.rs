@@ -13,8 +13,8 @@
 //!
 //! # The rooms
 //! [`audio`], [`jitter`], [`protocol`], [`session`], [`channel`] and [`impair`] are pure: no socket, no clock, no thread;
-//! time is passed in as [`Timestamp`]. `io` alone has those. Imports run one way: `audio` ← `jitter` ← `session` ← `io` ←
-//! the languages; `protocol` and `impair` ← `io`; [`system`] ← `io`.
+//! time is passed in as [`Timestamp`]. `io` has those for calls, [`system`] for what an agent needs beside audio. Imports
+//! run one way: `audio` ← `jitter` ← `session` ← `io` ← the languages; `protocol` and `impair` ← `io`; [`system`] ← `io`.
 //!
 //! # Drain
 //! Whoever drives a [`session::Session`] calls [`poll_output`](session::Session::poll_output) after each input until it

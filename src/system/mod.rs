@@ -1,6 +1,9 @@
-//! What an agent needs beside audio: secrets that stay secret.
+//! What an agent needs beside audio: events for everybody, secrets that stay secret.
 //!
-//! This room is not on the media path: it may allocate, lock and wait. It knows nobody but the crate's errors and time;
-//! `io` and the languages know it.
+//! This room is not on the media path: it may have threads, allocate, lock, wait and read a clock. It knows nobody but the
+//! crate's errors and time; `io` and the languages know it.
 
+pub mod bus;
+pub mod clock;
+mod fork;
 pub mod secret;
