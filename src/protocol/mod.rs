@@ -5,6 +5,7 @@
 pub mod audiosocket;
 pub mod call_id;
 pub mod chan_websocket;
+pub mod realtime;
 pub mod rtcp;
 pub mod rtp;
 pub mod telephone_event;
