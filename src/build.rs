@@ -12,9 +12,16 @@ fn main() {
         println!("cargo::rustc-cfg=talkpath_avx512");
     }
     if std::env::var_os("CARGO_FEATURE_CAPI").is_some() {
-        let major = std::env::var("CARGO_PKG_VERSION_MAJOR").unwrap_or_default();
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libtalkpath.so.{major}");
+        println!("cargo::rerun-if-changed=src/capi/version.rs");
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libtalkpath.so.{}", abi_version());
     }
+}
+
+/// What `TALKPATH_ABI_VERSION` is set to.
+fn abi_version() -> &'static str {
+    let source = include_str!("capi/version.rs");
+    let number = source.split("TALKPATH_ABI_VERSION: u32 = ").nth(1).and_then(|rest| rest.split(';').next());
+    number.expect("src/capi/version.rs sets TALKPATH_ABI_VERSION")
 }
 
 /// The 95 of `rustc 1.95.0 (…)`; none if the compiler does not say, which leaves AVX-512 out.

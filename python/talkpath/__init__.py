@@ -1,5 +1,6 @@
 """talkpath carries the voice path of a phone call: from the caller's mouth to a Python agent's ear and back."""
 
+from talkpath._clibrary import get_include, get_library_dir
 from talkpath._talkpath import (
     Decoder,
     Encoder,
@@ -91,6 +92,8 @@ __all__ = [
     "connect",
     "decode",
     "encode",
+    "get_include",
+    "get_library_dir",
     "level",
     "resample",
     "run",

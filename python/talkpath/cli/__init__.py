@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from talkpath import __version__
-from talkpath.cli import call, demo, dialplan, load, serve, simulate
+from talkpath.cli import call, config, demo, dialplan, load, serve, simulate
 from talkpath.cli.console import fail
 from talkpath.errors import InvalidArgument, TalkpathError
 
@@ -27,6 +27,7 @@ app.command("demo")(demo.demo)
 app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("dialplan")(dialplan.dialplan)
+app.command("config")(config.config)
 
 
 def _show_version(wanted: bool) -> None:
