@@ -1,0 +1,4 @@
+//! What a guardian keeps, and what it leaves: nothing.
+
+mod harness;
+mod spawning;
