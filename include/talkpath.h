@@ -66,6 +66,15 @@
 // The same, and Silero's network where that may be speech: the best.
 #define TALKPATH_VAD_SILERO 2
 
+// No edge of talkpath_speech_gate_update.
+#define TALKPATH_EDGE_NONE 0
+
+// Speech began, `ago_us` before the end of the frame.
+#define TALKPATH_EDGE_ONSET 1
+
+// Speech ended, `ago_us` before the end of the frame.
+#define TALKPATH_EDGE_OFFSET 2
+
 // Playout of TalkpathPlayout: as early as all but a few packets allow.
 #define TALKPATH_PLAYOUT_ADAPTIVE 0
 
@@ -279,6 +288,9 @@ typedef struct TalkpathServer TalkpathServer;
 // The media end of one call: takes what comes from the wire, and says what goes out.
 typedef struct TalkpathSession TalkpathSession;
 
+// Wants some speech before it says that speech began, and some quiet before it says that it ended.
+typedef struct TalkpathSpeechGate TalkpathSpeechGate;
+
 // A voice activity detector for one stream of 8 or 16 kHz mono audio.
 typedef struct TalkpathVad TalkpathVad;
 
@@ -289,6 +301,28 @@ typedef struct TalkpathLevel {
     // The greatest sample.
     float peak_dbfs;
 } TalkpathLevel;
+
+// How Opus is encoded.
+//
+// Have talkpath_opus_options_default fill it in, and change what matters.
+typedef struct TalkpathOpusOptions {
+    // The size of this structure, as the program knows it.
+    size_t size;
+    // Bits a second on average, 6,000 to 128,000.
+    uint32_t bitrate;
+    // The share of packets that is expected to get lost, in percent; it decides how good the copies of `fec` are.
+    uint32_t packet_loss;
+    // How much time encoding may take, 0 to 10.
+    uint32_t complexity;
+    // The highest sample rate that the far end plays (RFC 7587's `maxplaybackrate`).
+    uint32_t max_playback_rate_hz;
+    // Whether packets carry a coarser copy of the packet before (in-band FEC).
+    bool fec;
+    // Whether silence is sent as a packet of a byte or two now and then.
+    bool dtx;
+    // Whether all packets have the same size.
+    bool cbr;
+} TalkpathOpusOptions;
 
 // What a detector thinks of the newest audio it has seen.
 typedef struct TalkpathVadVerdict {
@@ -814,6 +848,35 @@ enum TalkpathStatus talkpath_decoder_reset(struct TalkpathDecoder *decoder);
 // `decoder` must come from talkpath_decoder_new and not have been freed, and no other call may be using it.
 void talkpath_decoder_free(struct TalkpathDecoder *decoder);
 
+// Fills in what suits a phone call over a network that loses packets.
+//
+// `size` is `sizeof(TalkpathOpusOptions)`.
+//
+// # Safety
+// `options` must be writable for `size` bytes.
+enum TalkpathStatus talkpath_opus_options_default(struct TalkpathOpusOptions *options, size_t size);
+
+// Makes an encoder of Opus and hands it over in `encoder`. Free it by talkpath_encoder_free.
+//
+// `rate_hz` is that of the samples: 8,000, 12,000, 16,000, 24,000 or 48,000; `options` may be NULL: the defaults, as of
+// talkpath_encoder_new.
+//
+// # Safety
+// `options` must be readable for the size that it says it has, or NULL; `encoder` must be writable.
+enum TalkpathStatus talkpath_opus_encoder_new(uint32_t rate_hz,
+                                              const struct TalkpathOpusOptions *options,
+                                              struct TalkpathEncoder **encoder);
+
+// Writes how many samples at `rate_hz` an Opus packet of `len` bytes decodes to, by its header. Real-time safe, from any
+// thread.
+//
+// # Safety
+// `packet` must be readable for `len` bytes, `samples` writable.
+enum TalkpathStatus talkpath_opus_packet_samples(const uint8_t *packet,
+                                                 size_t len,
+                                                 uint32_t rate_hz,
+                                                 size_t *samples);
+
 // Makes a resampler from one rate in Hz to another, 8,000 to 192,000 each, and hands it over in `resampler`.
 //
 // `quality` is `TALKPATH_QUALITY_PHONE` or `TALKPATH_QUALITY_STUDIO`. Free it by talkpath_resampler_free.
@@ -897,6 +960,40 @@ enum TalkpathStatus talkpath_vad_reset(struct TalkpathVad *vad);
 // # Safety
 // `vad` must come from talkpath_vad_new and not have been freed, and no other call may be using it.
 void talkpath_vad_free(struct TalkpathVad *vad);
+
+// Makes a gate and hands it over in `gate`. Free it by talkpath_speech_gate_free.
+//
+// `min_speech_ms` of voice make an onset (a session's default is 60), a pause of `hangover_ms` an offset (300).
+//
+// # Safety
+// `gate` must be writable.
+enum TalkpathStatus talkpath_speech_gate_new(uint32_t min_speech_ms,
+                                             uint32_t hangover_ms,
+                                             struct TalkpathSpeechGate **gate);
+
+// Takes the verdict on the next frame, which is `frame_us` long, 20 ms as a rule; `edge` gets the edge that it completes,
+// one of `TALKPATH_EDGE_…`, and `ago_us` how long before the end of the frame that was. Real-time safe.
+//
+// # Safety
+// `gate` must come from talkpath_speech_gate_new, and no other call may be using it; `verdict` must be readable,
+// `edge` and `ago_us` writable.
+enum TalkpathStatus talkpath_speech_gate_update(struct TalkpathSpeechGate *gate,
+                                                const struct TalkpathVadVerdict *verdict,
+                                                uint64_t frame_us,
+                                                int32_t *edge,
+                                                uint64_t *ago_us);
+
+// Forgets the present run of speech; no edge is told of it. Real-time safe.
+//
+// # Safety
+// `gate` must come from talkpath_speech_gate_new, and no other call may be using it.
+enum TalkpathStatus talkpath_speech_gate_reset(struct TalkpathSpeechGate *gate);
+
+// Frees a gate; NULL is nothing to free.
+//
+// # Safety
+// `gate` must come from talkpath_speech_gate_new and not have been freed, and no other call may be using it.
+void talkpath_speech_gate_free(struct TalkpathSpeechGate *gate);
 
 // Makes a buffer for packets of one codec, and hands it over in `buffer`. Free it by talkpath_jitter_buffer_free.
 //

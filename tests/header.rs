@@ -33,7 +33,7 @@ fn header() -> String {
     let config = cbindgen::Config::from_file(at("include/cbindgen.toml")).expect("a configuration");
     let mut builder = cbindgen::Builder::new().with_config(config);
     // In the order in which a reader meets them.
-    for file in ["status", "version", "g711", "level", "codec", "resampler", "vad", "jitter"] {
+    for file in ["status", "version", "g711", "level", "codec", "opus", "resampler", "vad", "speech_gate", "jitter"] {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
     for file in ["session_config", "receipt", "event", "agent", "session", "server", "audiosocket"] {

@@ -301,6 +301,40 @@ fn silence_costs_next_to_nothing_with_dtx() {
 }
 
 #[test]
+fn packets_of_a_constant_bit_rate_have_one_size() {
+    let rate = SampleRate::HZ_16000;
+    let sizes = |cbr| {
+        let options = OpusOptions { cbr, ..OpusOptions::default() };
+        packets(rate, options, PTIME, &voice(rate, 1.0)).iter().map(Vec::len).collect::<std::collections::BTreeSet<_>>()
+    };
+    // 32,000 bit/s for 20 ms.
+    assert_eq!(sizes(true), [80].into());
+    assert!(sizes(false).len() > 10);
+}
+
+#[test]
+fn nothing_is_spent_on_what_the_far_end_does_not_play() {
+    let rate = SampleRate::HZ_48000;
+    let highest = |max_playback_rate| {
+        let options = OpusOptions { bitrate: 64_000, max_playback_rate, ..OpusOptions::default() };
+        let packets = packets(rate, options, PTIME, &voice(rate, 0.5));
+        packets.iter().map(|packet| band_hz(packet)).max().unwrap()
+    };
+    assert_eq!(highest(SampleRate::HZ_8000), 4_000);
+    assert_eq!(highest(SampleRate::HZ_16000), 8_000);
+    assert!(highest(SampleRate::HZ_48000) > 8_000);
+}
+
+/// The highest frequency in a packet, by its first byte (RFC 6716, section 3.1).
+fn band_hz(packet: &[u8]) -> u32 {
+    match packet[0] >> 3 {
+        speech @ 0..12 => [4_000, 6_000, 8_000][usize::from(speech / 4)],
+        hybrid @ 12..16 => [12_000, 20_000][usize::from((hybrid - 12) / 2)],
+        music => [4_000, 8_000, 12_000, 20_000][usize::from((music - 16) / 4)],
+    }
+}
+
+#[test]
 fn options_are_kept_and_checked() {
     let rate = SampleRate::HZ_16000;
     let sent = voice(rate, 1.0);

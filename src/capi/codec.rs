@@ -19,7 +19,7 @@ pub const TALKPATH_CODEC_G722: i32 = 4;
 pub const TALKPATH_CODEC_OPUS: i32 = 5;
 
 /// Encodes one stream of mono audio.
-pub struct TalkpathEncoder(Encoder);
+pub struct TalkpathEncoder(pub(super) Encoder);
 
 /// Decodes one stream of mono audio.
 pub struct TalkpathDecoder(Decoder);

@@ -25,7 +25,11 @@ impl Encoder {
     /// Makes the encoder of a new stream in "slin", "slin_be", "ulaw", "alaw", "g722" (16 kHz) or "opus" (8, 12, 16, 24 or
     /// 48 kHz); the other options are Opus' own.
     #[new]
-    #[pyo3(signature = (codec, rate, *, bitrate = None, fec = None, packet_loss = None, complexity = None, dtx = None))]
+    #[pyo3(signature = (
+        codec, rate, *, bitrate = None, fec = None, packet_loss = None, complexity = None, dtx = None, cbr = None,
+        max_playback_rate = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "each is a keyword in Python")]
     fn new(
         codec: &str,
         rate: u32,
@@ -34,6 +38,8 @@ impl Encoder {
         packet_loss: Option<u8>,
         complexity: Option<u8>,
         dtx: Option<bool>,
+        cbr: Option<bool>,
+        max_playback_rate: Option<u32>,
     ) -> PyResult<Self> {
         let rate = SampleRate::new(rate)?;
         let codec = Codec::from_name(codec, rate)?;
@@ -43,6 +49,8 @@ impl Encoder {
             ("packet_loss", packet_loss.is_some()),
             ("complexity", complexity.is_some()),
             ("dtx", dtx.is_some()),
+            ("cbr", cbr.is_some()),
+            ("max_playback_rate", max_playback_rate.is_some()),
         ];
         let inner = if let Codec::Opus { rate } = codec {
             let default = OpusOptions::default();
@@ -52,6 +60,8 @@ impl Encoder {
                 packet_loss: packet_loss.unwrap_or(default.packet_loss),
                 complexity: complexity.unwrap_or(default.complexity),
                 dtx: dtx.unwrap_or(default.dtx),
+                cbr: cbr.unwrap_or(default.cbr),
+                max_playback_rate: max_playback_rate.map_or(Ok(default.max_playback_rate), SampleRate::new)?,
             };
             codec::Encoder::new_opus(rate, options)?
         } else if let Some((name, _)) = given.into_iter().find(|(_, given)| *given) {

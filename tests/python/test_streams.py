@@ -128,6 +128,11 @@ def test_the_options_of_opus_are_heeded() -> None:
     assert size(complexity=0, packet_loss=0) != size(complexity=10, packet_loss=0)
     silent = talkpath.Encoder("opus", 16_000, dtx=True)
     assert min(len(silent.encode(bytes(640))) for _ in range(50)) <= 2
+    constant = talkpath.Encoder("opus", 16_000, cbr=True)
+    assert {len(constant.encode(frame)) for frame in samples} == {80}
+    narrow = talkpath.Encoder("opus", 16_000, max_playback_rate=8_000)
+    # The packet's bandwidth is that of narrowband speech (RFC 6716, section 3.1).
+    assert {narrow.encode(frame)[0] >> 3 for frame in samples} <= {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +145,7 @@ def test_the_options_of_opus_are_heeded() -> None:
         ("opus", 16_000, {"bitrate": 1}, "bitrate 1, wanted 6000"),
         ("opus", 16_000, {"complexity": 11}, "complexity 11"),
         ("opus", 16_000, {"packet_loss": 101}, "packet loss 101 %"),
+        ("opus", 16_000, {"max_playback_rate": 1}, "1"),
         ("ulaw", 8_000, {"dtx": False}, "dtx for ulaw"),
     ],
 )

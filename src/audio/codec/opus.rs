@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use audiopus::coder::{Decoder, Encoder, GenericCtl};
-use audiopus::{Application, Bitrate, Channels, MutSignals, Signal, packet};
+use audiopus::{Application, Bandwidth, Bitrate, Channels, MutSignals, Signal, packet};
 
 use crate::audio::frame::SampleRate;
 use crate::{Error, Result};
@@ -31,11 +31,25 @@ pub struct OpusOptions {
     pub complexity: u8,
     /// Whether silence is sent as a packet of a byte or two now and then (discontinuous transmission). Off by default.
     pub dtx: bool,
+    /// Whether all packets have the same size (constant bit rate): it hides what is said from whoever counts the bytes of an
+    /// encrypted call (RFC 6562), at some cost of quality. Off by default.
+    pub cbr: bool,
+    /// The highest sample rate that the far end plays (RFC 7587's `maxplaybackrate`): nothing is spent on frequencies above
+    /// half of it. 48 kHz by default, which is no limit.
+    pub max_playback_rate: SampleRate,
 }
 
 impl Default for OpusOptions {
     fn default() -> Self {
-        Self { bitrate: 32_000, fec: true, packet_loss: 10, complexity: 5, dtx: false }
+        Self {
+            bitrate: 32_000,
+            fec: true,
+            packet_loss: 10,
+            complexity: 5,
+            dtx: false,
+            cbr: false,
+            max_playback_rate: SampleRate::HZ_48000,
+        }
     }
 }
 
@@ -98,6 +112,8 @@ impl OpusEncoder {
             // Copies exist in the speech mode alone: music on hold must not end it.
             .and_then(|()| encoder.set_signal(Signal::Voice))
             .and_then(|()| encoder.set_dtx(options.dtx))
+            .and_then(|()| encoder.set_vbr(!options.cbr))
+            .and_then(|()| encoder.set_max_bandwidth(bandwidth_of(options.max_playback_rate)))
             .map_err(|error| Error::invalid(format!("opus options {options:?}: {error}")))?;
         Ok(Self { encoder, rate })
     }
@@ -289,6 +305,17 @@ pub(super) const fn frame_samples(rate: SampleRate, ptime: Duration) -> usize {
 pub(super) fn opus_rate(rate: SampleRate) -> Result<audiopus::SampleRate> {
     audiopus::SampleRate::try_from(rate.hz() as i32)
         .map_err(|_| Error::invalid(format!("opus at {rate}, wanted 8000, 12000, 16000, 24000 or 48000 Hz")))
+}
+
+/// The most that a listener at `rate` can hear.
+fn bandwidth_of(rate: SampleRate) -> Bandwidth {
+    match rate.hz() {
+        0..=8_000 => Bandwidth::Narrowband,
+        8_001..=12_000 => Bandwidth::Mediumband,
+        12_001..=16_000 => Bandwidth::Wideband,
+        16_001..=24_000 => Bandwidth::Superwideband,
+        _ => Bandwidth::Fullband,
+    }
 }
 
 /// Whether a packet holds a copy of the one before: the flag after those of voice activity (RFC 6716, section 4.2.3).

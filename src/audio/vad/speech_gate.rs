@@ -83,7 +83,7 @@ impl SpeechGate {
         } else if speech && self.voiced >= self.min_speech {
             self.in_speech = true;
             return Some(Edge::Onset { ago: self.run });
-        } else if self.quiet > GAP {
+        } else if self.voiced.is_zero() || self.quiet > GAP {
             self.reset();
         }
         None
@@ -129,6 +129,14 @@ mod tests {
         let mut gate = SpeechGate::default();
         assert_eq!(feed(&mut gate, "..###"), [(4, Edge::Onset { ago: Duration::from_millis(60) })]);
         assert!(gate.in_speech());
+    }
+
+    #[test]
+    fn what_was_quiet_before_is_no_part_of_a_run() {
+        for quiet in 0..4 {
+            let edges = feed(&mut SpeechGate::default(), &(".".repeat(quiet) + "###"));
+            assert_eq!(edges, [(quiet + 2, Edge::Onset { ago: Duration::from_millis(60) })]);
+        }
     }
 
     #[test]
