@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, Final, Literal, TypeAlias, final
 
 from typing_extensions import Buffer
@@ -10,6 +11,7 @@ from talkpath.events import Certainty, EndReason
 
 __version__: Final[str]
 __all__ = [
+    "AuditLines",
     "Call",
     "Caller",
     "Decoder",
@@ -51,6 +53,7 @@ __all__ = [
     "audioop_tomono",
     "audioop_tostereo",
     "audioop_ulaw2lin",
+    "audit_verify",
     "decode",
     "encode",
     "level",
@@ -64,6 +67,11 @@ _Quality: TypeAlias = Literal["phone", "studio"]
 
 _Played: TypeAlias = Literal["audio", "concealed", "inserted", "rest"]
 _Receipt: TypeAlias = tuple[int, Certainty, list[tuple[str, float, float, float]]]
+
+@final
+class AuditLines:
+    def __new__(cls, path: str | PathLike[str]) -> AuditLines: ...
+    def next_lines(self, count: int) -> list[str]: ...
 
 @final
 class Call:
@@ -318,6 +326,13 @@ def level(samples: Buffer) -> Level: ...
 def resample(samples: Buffer, from_rate: int, to_rate: int, quality: _Quality = "phone") -> bytes: ...
 
 # `talkpath.audioop`, by its functions' names.
+def audit_verify(
+    paths: Sequence[str | PathLike[str]],
+    *,
+    key: bytes | None = None,
+    partial: bool = False,
+    head: str | None = None,
+) -> str: ...
 def audioop_add(fragment1: Buffer, fragment2: Buffer, width: int, /) -> bytes: ...
 def audioop_adpcm2lin(
     fragment: Buffer, width: int, state: tuple[int, int] | None, /

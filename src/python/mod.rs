@@ -4,6 +4,7 @@
 //! and this room only carries values across. No rule about audio lives here.
 
 mod audioop;
+mod audit;
 mod buffer;
 mod call;
 mod caller;
@@ -31,6 +32,7 @@ use crate::{Error, Result};
 fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frame::Frame>()?;
+    module.add_class::<audit::AuditLines>()?;
     module.add_class::<decoder::Decoder>()?;
     module.add_class::<encoder::Encoder>()?;
     module.add_class::<resampler::Resampler>()?;
@@ -49,6 +51,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(codec::decode_with_kernel, module)?)?;
     module.add_function(wrap_pyfunction!(level::level, module)?)?;
     module.add_function(wrap_pyfunction!(resampler::resample_whole, module)?)?;
+    module.add_function(wrap_pyfunction!(audit::audit_verify, module)?)?;
     audioop::register(module)?;
     Ok(())
 }
