@@ -33,6 +33,8 @@ pub enum ErrorKind {
     /// A secret, its store or its key is refused: who may read it, what it was made with, or which process asks.
     /// Python: `PermissionError`.
     AccessDenied,
+    /// There is nothing of that name. Python: `KeyError`.
+    NotFound,
     /// A defect in talkpath itself. Python: `RuntimeError`.
     Internal,
 }

@@ -37,6 +37,13 @@ class AccessDenied(TalkpathError, PermissionError):
     """A secret, its store or its key is refused: who may read it, what it was made with, or which process asks."""
 
 
+class NotFound(TalkpathError, KeyError):
+    """There is nothing of that name."""
+
+    # KeyError's own shows its argument as a literal.
+    __str__ = Exception.__str__
+
+
 class InternalError(TalkpathError, RuntimeError):
     """A defect in talkpath itself; please report it."""
 
@@ -51,6 +58,7 @@ __all__ = [
     "InternalError",
     "InvalidArgument",
     "LimitExceeded",
+    "NotFound",
     "ProtocolError",
     "SessionEnded",
     "TalkpathError",

@@ -44,6 +44,8 @@ pub enum TalkpathStatus {
     Stale = 13,
     /// A secret, its store or its key is refused.
     AccessDenied = 14,
+    /// There is nothing of that name.
+    NotFound = 15,
 }
 
 impl TalkpathStatus {
@@ -56,6 +58,7 @@ impl TalkpathStatus {
             ErrorKind::Io => Self::Io,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::AccessDenied => Self::AccessDenied,
+            ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Internal => Self::Internal,
         }
     }
@@ -80,6 +83,7 @@ pub extern "C" fn talkpath_status_str(status: i32) -> *const c_char {
         12 => c"this build of the library lacks the feature",
         13 => c"an interruption has come between",
         14 => c"a secret, its store or its key is refused",
+        15 => c"there is nothing of that name",
         _ => c"a status of a later version of talkpath",
     };
     text.as_ptr()

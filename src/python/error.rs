@@ -22,6 +22,7 @@ mod classes {
     import_exception!(talkpath.errors, Timeout);
     import_exception!(talkpath.errors, AccessDenied);
     import_exception!(talkpath.errors, InternalError);
+    import_exception!(talkpath.errors, NotFound);
     import_exception!(talkpath.errors, AudioopError);
 }
 
@@ -39,6 +40,7 @@ impl From<Error> for PyErr {
             },
             ErrorKind::Timeout => classes::Timeout::new_err(message),
             ErrorKind::AccessDenied => classes::AccessDenied::new_err(message),
+            ErrorKind::NotFound => classes::NotFound::new_err(message),
             ErrorKind::Internal => classes::InternalError::new_err(message),
         }
     }

@@ -15,6 +15,7 @@ import talkpath
         (talkpath.TalkpathOSError, OSError),
         (talkpath.Timeout, TimeoutError),
         (talkpath.AccessDenied, PermissionError),
+        (talkpath.NotFound, KeyError),
         (talkpath.InternalError, RuntimeError),
     ],
 )

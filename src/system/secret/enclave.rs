@@ -10,7 +10,6 @@ use super::vault::{Place, Vault, fill_random};
 use crate::{Error, ErrorKind, Result};
 
 /// A sealed secret.
-#[derive(Debug)]
 pub(super) struct Enclave {
     vault: &'static Vault,
     nonce: XNonce,
@@ -29,6 +28,11 @@ impl Enclave {
             vault.cipher()?.encrypt_inout_detached(&nonce, b"", place.into()).map_err(|_| defect("sealed"))
         })?;
         Ok(Self { vault, nonce, tag, sealed: plain.to_vec().into_boxed_slice() })
+    }
+
+    /// How long it is.
+    pub(super) fn len(&self) -> usize {
+        self.sealed.len()
     }
 
     /// Opens it in a protected place, which is wiped when it is dropped.

@@ -5,15 +5,32 @@
 //! encrypted (XChaCha20-Poly1305) under a key that lives in memory which no other process, no debugger and not even the
 //! kernel's own map of memory reaches, and they are in plain only in such memory, only while [`SecretRef::expose`] runs.
 //!
-//! There is no fall-back to environment variables. Where plaintext may not be is told from the file on: `region` holds
-//! the memory, `trace` wipes what work leaves in registers and on the stack, `vault` holds the key, `enclave` seals.
+//! A [`SecretStore`] keeps them at rest, in an age file whose key comes from where the caller says: a systemd credential, the
+//! kernel's keyring, a key file, a passphrase. There is no fall-back to environment variables.
+//!
+//! Where plaintext may be is told from the bottom up: `region` holds the memory, `trace` wipes what work leaves in registers
+//! and on the stack, `vault` holds the key and gives places, `enclave` seals; `age`, `document`, `file`, `identity`,
+//! `passphrase` and `source` make the store; `prompt` reads from people and pipes.
 
+mod age;
+mod document;
 mod enclave;
+mod file;
+mod harden;
+mod identity;
+mod passphrase;
+mod prompt;
 mod reference;
 mod region;
+mod source;
+mod store;
 mod trace;
 mod vault;
 
+pub use document::MAX_SECRETS;
+pub use harden::{harden, is_hardened};
 pub use reference::{Exposed, MAX_VALUE_BYTES, SecretRef};
 pub use region::Protection;
+pub use source::KeySource;
+pub use store::{SecretInfo, SecretStore};
 pub use vault::protection;

@@ -5,12 +5,14 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
 use super::enclave::Enclave;
+use super::prompt;
 use super::trace::Wipe;
 use super::vault::{Place, Vault};
 use crate::{Error, Result};
@@ -54,6 +56,26 @@ impl SecretRef {
         sealed
     }
 
+    /// Asks the person at the terminal (`/dev/tty`) for it, without echo; `question` is shown.
+    ///
+    /// Backspace and Ctrl-U correct the line, Ctrl-C and Ctrl-D give up.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io) if there is no terminal; [`AccessDenied`](crate::ErrorKind::AccessDenied) if the person
+    /// gives up; [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty line.
+    pub fn from_prompt(name: &str, question: &str) -> Result<Self> {
+        Self::from_place(name, prompt::ask(question)?)
+    }
+
+    /// Reads it from a pipe or a file to its end, without the line feed that ends it, past any buffer of standard input.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io) if it cannot be read, [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is
+    /// empty or longer than [`MAX_VALUE_BYTES`].
+    pub fn from_descriptor(name: &str, input: impl AsFd) -> Result<Self> {
+        Self::from_place(name, prompt::read(input)?)
+    }
+
     /// Its name, which is no secret.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -93,6 +115,17 @@ impl SecretRef {
     pub(super) fn from_place(name: &str, value: Place) -> Result<Self> {
         check_length(value.len())?;
         Ok(Self { name: name.into(), enclave: Arc::new(Enclave::seal(value)?) })
+    }
+
+    /// The same secret under another name.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        Self { name: name.into(), enclave: Arc::clone(&self.enclave) }
+    }
+
+    /// How long it is.
+    pub(super) fn sealed_len(&self) -> usize {
+        self.enclave.len()
     }
 
     fn copied(value: &[u8]) -> Result<Place> {

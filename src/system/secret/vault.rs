@@ -21,7 +21,6 @@ pub fn protection() -> Result<Protection> {
 }
 
 /// The key, and places to open secrets in.
-#[derive(Debug)]
 pub(super) struct Vault {
     mark: &'static ForkMark,
     process: u32,
@@ -32,7 +31,6 @@ pub(super) struct Vault {
 }
 
 /// A protected place, whose bytes are zero before and wiped after.
-#[derive(Debug)]
 pub(super) struct Place {
     /// Some until dropped.
     region: Option<Region>,
@@ -104,6 +102,11 @@ impl Vault {
 }
 
 impl Place {
+    /// Leaves the first `len` bytes; the others stay in protected memory, and are wiped with the rest.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// Whose key may seal it.
     pub(super) fn vault(&self) -> &'static Vault {
         self.vault
