@@ -259,6 +259,8 @@ typedef enum TalkpathStatus {
     TALKPATH_STATUS_STALE = 13,
     // A secret, its store or its key is refused.
     TALKPATH_STATUS_ACCESS_DENIED = 14,
+    // There is nothing of that name.
+    TALKPATH_STATUS_NOT_FOUND = 15,
 } TalkpathStatus;
 
 // The agent's end of one call; freeing it hangs up.

@@ -45,6 +45,7 @@ from talkpath.events import (
     Underrun,
 )
 from talkpath.output import Output
+from talkpath.secret import SecretRef, SecretStore, harden
 from talkpath.server import Handler, Options, Server, connect, run, serve
 from talkpath.session import Events, Input, NetworkStats, Session, Stats
 
@@ -76,6 +77,8 @@ __all__ = [
     "ProtocolError",
     "Receipt",
     "Resampler",
+    "SecretRef",
+    "SecretStore",
     "Segment",
     "Server",
     "Session",
@@ -96,6 +99,7 @@ __all__ = [
     "encode",
     "get_include",
     "get_library_dir",
+    "harden",
     "level",
     "resample",
     "run",

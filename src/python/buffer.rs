@@ -7,6 +7,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::{ptr, slice};
 
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
@@ -138,6 +139,54 @@ pub(super) fn with_memory<T>(object: &Bound<'_, PyAny>, use_bytes: impl FnOnce(&
     let view = View::new(object)?;
     // SAFETY: `use_bytes` stays attached and runs no other Python code.
     use_bytes(unsafe { view.bytes() })
+}
+
+/// Calls `use_bytes` with the bytes of a buffer that can be written, such as a `bytearray`; none if it is no such buffer.
+///
+/// `use_bytes` must not run other Python code.
+pub(super) fn with_writable<T>(object: &Bound<'_, PyAny>, use_bytes: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
+    let mut raw = MaybeUninit::<ffi::Py_buffer>::uninit();
+    let flags = ffi::PyBUF_C_CONTIGUOUS | ffi::PyBUF_WRITABLE;
+    // SAFETY: the object is alive and we are attached; on 0 CPython has filled all of `raw`.
+    if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), raw.as_mut_ptr(), flags) } != 0 {
+        drop(PyErr::take(object.py()));
+        return None;
+    }
+    // SAFETY: filled by the call above.
+    let view = View { raw: unsafe { raw.assume_init() } };
+    if view.raw.len == 0 {
+        return Some(use_bytes(&mut []));
+    }
+    // SAFETY: a contiguous, writable buffer is `len` bytes at `buf` until it is released, which `drop` does; `use_bytes`
+    // stays attached and runs no other Python code.
+    Some(use_bytes(unsafe { slice::from_raw_parts_mut(view.raw.buf.cast::<u8>(), view.raw.len as usize) }))
+}
+
+/// Borrows a descriptor that Python code says is open; a wrong number is an error of the first call with it.
+pub(super) fn borrow_descriptor<'a>(fd: c_int) -> PyResult<BorrowedFd<'a>> {
+    if fd < 0 {
+        return Err(Error::invalid(format!("a descriptor of {fd}, wanted 0 or more")).into());
+    }
+    // SAFETY: not -1; whoever passes it keeps it open for the call, as with every function of Python's `os`.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Lends `bytes`, which live as long as `owner`, as a read-only buffer.
+///
+/// # Safety
+/// `view` is what CPython handed to `__getbuffer__` together with `flags`; `bytes` must not move while `owner` lives.
+pub(super) unsafe fn lend_bytes(
+    owner: Bound<'_, PyAny>,
+    bytes: &[u8],
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+) -> PyResult<()> {
+    let start = bytes.as_ptr().cast_mut().cast::<c_void>();
+    // SAFETY: `view` is valid by contract; a read-only request is granted for memory that `owner` keeps alive.
+    match unsafe { ffi::PyBuffer_FillInfo(view, owner.as_ptr(), start, bytes.len() as ffi::Py_ssize_t, 1, flags) } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(owner.py())),
+    }
 }
 
 /// Calls `use_samples` with the samples of a bytes-like object (16-bit little-endian PCM) or a buffer of 16-bit

@@ -17,6 +17,7 @@ mod jitter;
 mod level;
 mod network;
 mod resampler;
+mod secret;
 mod server;
 mod vad;
 
@@ -53,6 +54,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(resampler::resample_whole, module)?)?;
     module.add_function(wrap_pyfunction!(audit::audit_verify, module)?)?;
     audioop::register(module)?;
+    secret::register(module)?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from talkpath import __version__
-from talkpath.cli import audit, call, config, demo, dialplan, load, serve, simulate
+from talkpath.cli import audit, call, config, demo, dialplan, load, secret, serve, simulate
 from talkpath.cli.console import fail
 from talkpath.errors import InvalidArgument, TalkpathError
 
@@ -29,6 +29,7 @@ app.command("simulate")(simulate.simulate)
 app.command("dialplan")(dialplan.dialplan)
 app.command("config")(config.config)
 app.add_typer(audit.app, name="audit")
+app.add_typer(secret.app, name="secret")
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,15 +8,18 @@
 //! A [`SecretStore`] keeps them at rest, in an age file whose key comes from where the caller says: a systemd credential, the
 //! kernel's keyring, a key file, a passphrase. There is no fall-back to environment variables.
 //!
-//! Where plaintext may be is told from the bottom up: `region` holds the memory, `trace` wipes what work leaves in registers
-//! and on the stack, `vault` holds the key and gives places, `enclave` seals; `age`, `document`, `file`, `identity`,
-//! `passphrase` and `source` make the store; `prompt` reads from people and pipes.
+//! Where plaintext may be is told from the bottom up: `region` holds the memory, `heirless` what a fork finds in its
+//! place, `trace` wipes what work leaves in registers and on the stack, `vault` holds the key and gives places, `enclave`
+//! seals; `age`, `document`, `file`, `identity`, `passphrase` and `source` make the store; `prompt` and `env_file` bring
+//! secrets in.
 
 mod age;
 mod document;
 mod enclave;
+mod env_file;
 mod file;
 mod harden;
+mod heirless;
 mod identity;
 mod passphrase;
 mod prompt;
@@ -28,6 +31,7 @@ mod trace;
 mod vault;
 
 pub use document::MAX_SECRETS;
+pub use env_file::read_env_file;
 pub use harden::{harden, is_hardened};
 pub use reference::{Exposed, MAX_VALUE_BYTES, SecretRef};
 pub use region::Protection;

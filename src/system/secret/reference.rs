@@ -142,6 +142,13 @@ impl fmt::Debug for SecretRef {
     }
 }
 
+impl Exposed {
+    /// Overwrites the bytes with zeros, which stay readable.
+    pub fn wipe(&mut self) {
+        self.place.zeroize();
+    }
+}
+
 impl Deref for Exposed {
     type Target = [u8];
 

@@ -16,6 +16,7 @@ use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mlock, mmap, mmap
 use nix::unistd::{SysconfVar, ftruncate, sysconf};
 use zeroize::Zeroize as _;
 
+use super::heirless::Heirless;
 use crate::{Error, Result};
 
 /// How well the memory of opened secrets and of their key is kept from others.
@@ -36,9 +37,12 @@ pub(super) struct Region {
     len: usize,
     protection: Protection,
     mark: &'static ForkMark,
+    heirless: &'static Heirless,
 }
 
 /// Tells a process from what is forked from it: a byte that the kernel clears in the child.
+///
+/// By the kernel and not by `pthread_atfork`, which misses a raw clone: a miss here would be a fault, not an error.
 #[derive(Debug)]
 pub(super) struct ForkMark {
     byte: NonNull<u8>,
@@ -62,7 +66,7 @@ impl Region {
             unsafe { madvise(start.cast(), len, MmapAdvise::MADV_DONTFORK) }.map(|()| protection)
         });
         match kept_from_children {
-            Ok(protection) => Ok(Self { start, len, protection, mark }),
+            Ok(protection) => Ok(Self { start, len, protection, mark, heirless: Heirless::note(start, len) }),
             Err(errno) => {
                 // SAFETY: the mapping made above, which nobody else knows.
                 let _ = unsafe { munmap(outer, whole.get()) };
@@ -109,6 +113,7 @@ impl Drop for Region {
         // A forked process has no pages there, and may have put something else in their place.
         if !self.mark.is_forked() {
             self.wipe();
+            self.heirless.forget();
             let page = page_size();
             // SAFETY: the mapping that `new` made, guard pages included; self, its only user, ends here.
             let _ = unsafe { munmap(self.start.sub(page).cast(), self.len + 2 * page) };
