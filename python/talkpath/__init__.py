@@ -16,6 +16,7 @@ from talkpath._talkpath import (
     level,
     resample,
 )
+from talkpath.bus import EventBus, Subscription
 from talkpath.errors import (
     AccessDenied,
     InternalError,
@@ -57,6 +58,7 @@ __all__ = [
     "Encoder",
     "Ended",
     "Event",
+    "EventBus",
     "Events",
     "EventsLost",
     "Frame",
@@ -87,6 +89,7 @@ __all__ = [
     "SpeechStopped",
     "Started",
     "Stats",
+    "Subscription",
     "TalkpathError",
     "TalkpathOSError",
     "Timeout",

@@ -1,18 +1,23 @@
 # The extension module: what of talkpath is written in Rust. Import it from `talkpath`, not from here.
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, SupportsIndex, TypeAlias, final
+from typing import Any, Final, Literal, NoReturn, Self, SupportsIndex, TypeAlias, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 from talkpath.events import Certainty, EndReason
 
 __version__: Final[str]
 __all__ = [
     "AuditLines",
+    "Bus",
+    "BusEvent",
+    "BusGap",
+    "BusListener",
+    "BusSubscription",
     "Call",
     "Caller",
     "Decoder",
@@ -21,6 +26,7 @@ __all__ = [
     "Frame",
     "JitterBuffer",
     "Level",
+    "LoopBell",
     "Network",
     "Resampler",
     "SecretInfo",
@@ -31,6 +37,7 @@ __all__ = [
     "Vad",
     "VadVerdict",
     "__version__",
+    "_bus_leave",
     "_decode_with_kernel",
     "audioop_add",
     "audioop_adpcm2lin",
@@ -76,6 +83,103 @@ _Quality: TypeAlias = Literal["phone", "studio"]
 
 _Played: TypeAlias = Literal["audio", "concealed", "inserted", "rest"]
 _Receipt: TypeAlias = tuple[int, Certainty, list[tuple[str, float, float, float]]]
+
+@disjoint_base
+class Bus:
+    def __new__(
+        cls,
+        *,
+        sessions: int | None = None,
+        publish_timeout_s: float | None = None,
+        event_bytes: int | None = None,
+    ) -> Self: ...
+    def publish(self, session_id: str, event_type: str, data: Any = None) -> int: ...
+    def _send(self, session_id: str, event_type: str, data: Any, bell: LoopBell) -> int | None: ...
+    def forget(self, session_id: str) -> None: ...
+
+@final
+class BusEvent:
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def session(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def data(self) -> Any: ...
+    def json(self) -> str: ...
+
+@final
+class BusGap:
+    @property
+    def kind(self) -> str: ...
+    @property
+    def session(self) -> str | None: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def first_sequence(self) -> int: ...
+    @property
+    def last_sequence(self) -> int: ...
+
+@final
+class BusListener:
+    def __new__(
+        cls,
+        bus: Bus,
+        session: str,
+        kind: str,
+        callback: Callable[..., object],
+        *,
+        literal: bool = False,
+        takes_pair: bool = False,
+        policy: str = "drop_oldest",
+        capacity: int | None = None,
+        capacity_bytes: int | None = None,
+        name: str | None = None,
+    ) -> BusListener: ...
+    @property
+    def callback(self) -> Callable[..., object]: ...
+    @property
+    def dropped(self) -> int: ...
+    def close(self) -> None: ...
+
+@disjoint_base
+class BusSubscription:
+    def __new__(
+        cls,
+        bus: Bus,
+        session: str,
+        kind: str,
+        *,
+        literal: bool = False,
+        policy: str = "drop_oldest",
+        capacity: int | None = None,
+        capacity_bytes: int | None = None,
+        name: str | None = None,
+    ) -> Self: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Awaitable[BusEvent | BusGap]: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> BusEvent | BusGap: ...
+    def _take(self) -> BusEvent | BusGap | None: ...
+    def _refill(self) -> bool: ...
+    def _bind(self, bell: LoopBell, token: int) -> None: ...
+    def drain(self, max_events: int = 1024) -> list[BusEvent | BusGap]: ...
+    def read(self, max_events: int = 1024, timeout: float | None = None) -> list[BusEvent | BusGap]: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    def stats(self) -> dict[str, int]: ...
+
+@final
+class LoopBell:
+    def __new__(cls, event_loop: Callable[[], object]) -> LoopBell: ...
+    def fileno(self) -> int: ...
+    def take(self) -> list[int]: ...
 
 @final
 class AuditLines:
@@ -382,6 +486,7 @@ def harden() -> None: ...
 def is_hardened() -> bool: ...
 def secret_protection() -> Literal["secret-memory", "locked", "unlocked"]: ...
 def resolve_listen(listen: str) -> str: ...
+def _bus_leave() -> None: ...
 def decode(data: Buffer, encoding: _Encoding) -> bytes: ...
 def _decode_with_kernel(data: Buffer, encoding: _Encoding, kernel: str) -> bytes: ...
 def encode(samples: Buffer, encoding: _Encoding) -> bytes: ...

@@ -6,6 +6,7 @@
 mod audioop;
 mod audit;
 mod buffer;
+mod bus;
 mod call;
 mod caller;
 mod codec;
@@ -55,6 +56,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audit::audit_verify, module)?)?;
     audioop::register(module)?;
     secret::register(module)?;
+    bus::register(module)?;
     Ok(())
 }
 
