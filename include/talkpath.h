@@ -225,6 +225,28 @@
 // A message of AudioSocket: the sender ran into an error.
 #define TALKPATH_AUDIOSOCKET_ERROR 255
 
+// The publisher waits for room: nothing is lost, and a reader that stops reading stops publishers.
+#define TALKPATH_POLICY_LOSSLESS 0
+
+// The oldest events make room; a gap says exactly which.
+#define TALKPATH_POLICY_DROP_OLDEST 1
+
+// Of each session and kind only the newest event is kept.
+#define TALKPATH_POLICY_CONFLATE 2
+
+// What an event carries: a text in UTF-8 that is JSON.
+#define TALKPATH_PAYLOAD_JSON 0
+
+// What an event carries: any bytes.
+#define TALKPATH_PAYLOAD_BYTES 1
+
+// What was drained: an event.
+#define TALKPATH_DELIVERY_EVENT 0
+
+// What was drained: a gap. `count` events of `session` were dropped, the first `sequence`, the last `last_sequence`; without
+// a session, so many of other sessions.
+#define TALKPATH_DELIVERY_GAP 1
+
 // How a call went.
 //
 // Numbers are never changed or reused; later versions may add some, so treat an unknown one as a failure.
@@ -269,6 +291,9 @@ typedef struct TalkpathAgent TalkpathAgent;
 // Turns what comes over an AudioSocket connection, in any pieces, into messages.
 typedef struct TalkpathAudioSocketDecoder TalkpathAudioSocketDecoder;
 
+// An event bus. Its functions, but for freeing it, may be called from any thread at any time.
+typedef struct TalkpathBus TalkpathBus;
+
 // Decodes one stream of mono audio.
 typedef struct TalkpathDecoder TalkpathDecoder;
 
@@ -292,6 +317,9 @@ typedef struct TalkpathSession TalkpathSession;
 
 // Wants some speech before it says that speech began, and some quiet before it says that it ended.
 typedef struct TalkpathSpeechGate TalkpathSpeechGate;
+
+// A subscription to a bus. It may outlive the bus, and then ends.
+typedef struct TalkpathSubscription TalkpathSubscription;
 
 // A voice activity detector for one stream of 8 or 16 kHz mono audio.
 typedef struct TalkpathVad TalkpathVad;
@@ -660,6 +688,47 @@ typedef struct TalkpathAudioSocketMessage {
     // Of an error: its code; Asterisk's are 1 (hangup), 2 (frame) and 4 (memory).
     uint8_t error;
 } TalkpathAudioSocketMessage;
+
+// What can be set of a subscription; 0 is the default, but of `policy`.
+typedef struct TalkpathSubscriptionConfig {
+    // The size of this structure, as the program knows it.
+    size_t size;
+    // How many events may wait (8,192).
+    size_t capacity;
+    // How many bytes they may count for (8 MiB).
+    size_t capacity_bytes;
+    // What happens when the queue is full: one of `TALKPATH_POLICY_…`.
+    int32_t policy;
+} TalkpathSubscriptionConfig;
+
+// An event, or a gap where events were dropped. Texts are UTF-8 and not ended by a zero byte; all that it leads to stays
+// until the subscription is drained again or freed.
+typedef struct TalkpathBusEvent {
+    // One of `TALKPATH_DELIVERY_…`.
+    int32_t delivery;
+    // One of `TALKPATH_PAYLOAD_…`.
+    int32_t payload_type;
+    // Its number among the events of its session: 1, 2, 3 and so on.
+    uint64_t sequence;
+    // Of a gap: the number of the last event that was dropped.
+    uint64_t last_sequence;
+    // Of a gap: how many events were dropped.
+    uint64_t count;
+    // When, in microseconds since 1970.
+    uint64_t time_us;
+    // Whose event it is.
+    const char *session;
+    // How many bytes `session` has.
+    size_t session_len;
+    // What happened, as `area:what`.
+    const char *kind;
+    // How many bytes `kind` has.
+    size_t kind_len;
+    // What there is to say about it.
+    const uint8_t *payload;
+    // How many bytes `payload` has.
+    size_t payload_len;
+} TalkpathBusEvent;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1536,6 +1605,89 @@ enum TalkpathStatus talkpath_audiosocket_encode_dtmf(uint8_t digit,
 // # Safety
 // `out` must be writable for `out_len` bytes, `written` writable.
 enum TalkpathStatus talkpath_audiosocket_encode_hangup(uint8_t *out, size_t out_len, size_t *written);
+
+// Makes a bus and hands it over in `bus`. Free it by talkpath_bus_free.
+//
+// It belongs to the process that made it: in a forked child its functions fail.
+//
+// # Safety
+// `bus` must be writable.
+enum TalkpathStatus talkpath_bus_new(struct TalkpathBus **bus);
+
+// Publishes an event. `sequence` gets its number in its session; it may be NULL.
+//
+// `session` and `kind` are names of 1 to 255 bytes; a kind is spelt `area:what`. `payload_type` is one of
+// `TALKPATH_PAYLOAD_…`; JSON is not checked, but must be UTF-8. With `may_wait` it waits up to five seconds while a subscriber
+// that loses nothing has no room (`TALKPATH_STATUS_TIMEOUT`), without it fails at once (`TALKPATH_STATUS_LIMIT_EXCEEDED`):
+// then nobody has got the event. Any thread may call it at any time.
+//
+// # Safety
+// `bus` must come from talkpath_bus_new; `session` and `kind` must lead to zero-ended texts; `payload` must be readable
+// for `payload_len` bytes; `sequence` must be writable, or NULL.
+enum TalkpathStatus talkpath_bus_publish(const struct TalkpathBus *bus,
+                                         const char *session,
+                                         const char *kind,
+                                         int32_t payload_type,
+                                         const uint8_t *payload,
+                                         size_t payload_len,
+                                         bool may_wait,
+                                         uint64_t *sequence);
+
+// Subscribes to the events whose session and kind match, from now on, and hands the subscription over in `subscription`.
+// Free it by talkpath_subscription_free.
+//
+// In `session` and `kind`, `*` stands for any run of characters and `?` for one. `config` may be NULL: the oldest events
+// make room when more than 8,192 wait. Any thread may call it at any time.
+//
+// # Safety
+// `bus` must come from talkpath_bus_new; `session` and `kind` must lead to zero-ended texts; `config` must be readable,
+// or NULL; `subscription` must be writable.
+enum TalkpathStatus talkpath_bus_subscribe(const struct TalkpathBus *bus,
+                                           const char *session,
+                                           const char *kind,
+                                           const struct TalkpathSubscriptionConfig *config,
+                                           struct TalkpathSubscription **subscription);
+
+// Frees the bus; NULL is nothing to free. Its subscriptions end once they are drained; free them, too.
+//
+// # Safety
+// `bus` must come from talkpath_bus_new and not have been freed, and no other call may be using it.
+void talkpath_bus_free(struct TalkpathBus *bus);
+
+// Writes the descriptor that is readable while there is something to drain, and for good once the subscription has ended;
+// only draining may read it.
+//
+// # Safety
+// `subscription` must come from talkpath_bus_subscribe, and no other call may be using it; `fd` must be writable.
+enum TalkpathStatus talkpath_subscription_fd(const struct TalkpathSubscription *subscription,
+                                             int32_t *fd);
+
+// Waits up to `timeout_ms` (-1: for ever) until there is something to drain; `TALKPATH_STATUS_EMPTY` if nothing came,
+// `TALKPATH_STATUS_SESSION_ENDED` once nothing will come any more.
+//
+// # Safety
+// `subscription` must come from talkpath_bus_subscribe, and no other call may be using it.
+enum TalkpathStatus talkpath_subscription_wait(const struct TalkpathSubscription *subscription,
+                                               int32_t timeout_ms);
+
+// Writes what waits, at most `events_len` events and gaps, to `events`; `count` gets how many. It does not wait.
+//
+// What they lead to is lent until the subscription is drained again or freed. `TALKPATH_STATUS_EMPTY` if nothing waits,
+// `TALKPATH_STATUS_SESSION_ENDED` once nothing will come any more.
+//
+// # Safety
+// `subscription` must come from talkpath_bus_subscribe, and no other call may be using it; `events` must be writable for
+// `events_len` items, `count` writable.
+enum TalkpathStatus talkpath_subscription_drain(struct TalkpathSubscription *subscription,
+                                                struct TalkpathBusEvent *events,
+                                                size_t events_len,
+                                                size_t *count);
+
+// Ends the subscription and frees it; NULL is nothing to free.
+//
+// # Safety
+// `subscription` must come from talkpath_bus_subscribe and not have been freed, and no other call may be using it.
+void talkpath_subscription_free(struct TalkpathSubscription *subscription);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod audiosocket;
+pub mod bus;
 mod check;
 pub mod codec;
 pub mod event;
