@@ -91,9 +91,9 @@ pub struct SpawnSpec {
 pub struct Limits {
     /// Processes alive at once, the child and all its descendants.
     pub nproc: Option<u64>,
-    /// Resident memory of all of them.
+    /// Resident memory of all of them; what they share counts for each, unless the system counts (cgroup tier).
     pub memory_bytes: Option<u64>,
-    /// Processor time of all of them; also of each alone (`RLIMIT_CPU`).
+    /// Processor time of all of them.
     pub cpu_seconds: Option<u64>,
     /// Descriptors each may have open (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
@@ -507,3 +507,7 @@ fn put_text(out: &mut Vec<u8>, text: Option<&CString>) {
         put_bytes(out, text.as_bytes());
     }
 }
+
+#[cfg(test)]
+#[path = "wire_test.rs"]
+mod tests;

@@ -129,7 +129,9 @@ fn apply(limits: &Limits, files_before: (u64, u64)) -> std::io::Result<()> {
     let (soft, hard) = files_before;
     let (soft, hard) = limits.open_files.map_or((soft, hard), |limit| (limit.min(hard), limit.min(hard)));
     sys::set_limit(sys::RLIMIT_NOFILE, soft, hard)?;
-    for (resource, limit) in [(sys::RLIMIT_CPU, limits.cpu_seconds), (sys::RLIMIT_FSIZE, limits.file_bytes)] {
+    // A second later than the keeper ends the whole tree, and says why.
+    let cpu_seconds = limits.cpu_seconds.map(|seconds| seconds.saturating_add(1));
+    for (resource, limit) in [(sys::RLIMIT_CPU, cpu_seconds), (sys::RLIMIT_FSIZE, limits.file_bytes)] {
         if let Some(limit) = limit {
             let limit = limit.min(sys::limit(resource)?.1);
             sys::set_limit(resource, limit, limit)?;

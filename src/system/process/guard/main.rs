@@ -68,6 +68,9 @@ fn guard() -> Result<(), (Stage, std::io::Error)> {
     child::close_all_but(&mut []).map_err(at(Stage::Descriptors))?;
     std::env::set_current_dir("/").map_err(at(Stage::Directory))?;
     sys::become_subreaper().map_err(at(Stage::Keeper))?;
+    // Without a view of processes it could not find what it has to end.
+    let own = std::process::id() as i32;
+    proc::Stat::read(own).ok_or_else(|| (Stage::Keeper, std::io::ErrorKind::Unsupported.into()))?;
     let files_before = sys::limit(sys::RLIMIT_NOFILE).map_err(at(Stage::Limits))?;
     // A socket a child, and a pidfd for each process of a tree while it is killed.
     sys::set_limit(sys::RLIMIT_NOFILE, files_before.1, files_before.1).map_err(at(Stage::Limits))?;
@@ -92,10 +95,10 @@ fn guard() -> Result<(), (Stage, std::io::Error)> {
         records.note_group(group);
     }
 
-    let own = sys::pidfd_open(std::process::id() as i32).map_err(at(Stage::Keeper))?;
+    let pidfd = sys::pidfd_open(own).map_err(at(Stage::Keeper))?;
     let outlet = Outlet::new(SOCKET, PollFd::readable(agent.as_raw_fd()));
-    outlet.tell(&Notice::Ready { tier, recorded: records.is_some() }, Some(own.as_raw_fd()));
-    drop(own);
+    outlet.tell(&Notice::Ready { tier, recorded: records.is_some() }, Some(pidfd.as_raw_fd()));
+    drop(pidfd);
     let keepers = HashMap::new();
     Server { socket: SOCKET, agent, watch, files_before, group, namespaces, records, keepers }.serve();
     Ok(())

@@ -4,6 +4,11 @@ use std::mem::{offset_of, size_of};
 
 use super::*;
 
+#[cfg(target_env = "musl")]
+type TheirResource = c_int;
+#[cfg(not(target_env = "musl"))]
+type TheirResource = libc::__rlimit_resource_t;
+
 #[test]
 fn constants_are_the_c_librarys() {
     macro_rules! same {
@@ -77,8 +82,8 @@ fn functions_are_the_c_librarys() {
         execve(*const c_char = *const c_char, *const *const c_char = *const *const c_char,
             *const *const c_char = *const *const c_char) -> c_int = c_int;
         chdir(*const c_char = *const c_char) -> c_int = c_int;
-        getrlimit(Resource = libc::__rlimit_resource_t, *mut ResourceLimit = *mut libc::rlimit) -> c_int = c_int;
-        setrlimit(Resource = libc::__rlimit_resource_t, *const ResourceLimit = *const libc::rlimit) -> c_int = c_int;
+        getrlimit(Resource = TheirResource, *mut ResourceLimit = *mut libc::rlimit) -> c_int = c_int;
+        setrlimit(Resource = TheirResource, *const ResourceLimit = *const libc::rlimit) -> c_int = c_int;
         clock_gettime(c_int = libc::clockid_t, *mut TimeSpec = *mut libc::timespec) -> c_int = c_int;
         sysconf(c_int = c_int) -> c_long = c_long;
         geteuid() -> u32 = libc::uid_t;
