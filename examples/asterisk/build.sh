@@ -28,23 +28,25 @@ if [ $# -eq 0 ]; then
 fi
 
 mkdir -p "$out"
+out=$(cd "$out" && pwd)
+cd "$here" # so that Asterisk's log names files, not this machine's folders
 for module; do
-    [ -e "$here/$module.c" ] || { echo "no $module.c in $here" >&2; exit 1; }
-    set -- "$here/$module.c"
-    for part in "$here/$module"/*.c; do # of a module that is more than one file
+    [ -e "$module.c" ] || { echo "no $module.c in $here" >&2; exit 1; }
+    set -- "$module.c"
+    for part in "$module"/*.c; do # of a module that is more than one file
         [ -e "$part" ] && set -- "$@" "$part"
     done
     # shellcheck disable=SC2046,SC2086 # flags are words
-    "$cc" -std=gnu11 -O2 -g -fPIC -Wall -Wextra -D_GNU_SOURCE ${CFLAGS:-} \
+    "$cc" -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -D_GNU_SOURCE ${CFLAGS:-} \
         "-DAST_MODULE=\"$module\"" "-DAST_MODULE_SELF_SYM=__internal_${module}_self" \
-        -isystem "$include" "-I$here" $(pkg-config --cflags talkpath) \
+        -isystem "$include" -I. $(pkg-config --cflags talkpath) \
         -shared -o "$out/$module.so" "$@" \
-        $(pkg-config --libs talkpath) "-Wl,-rpath,$(pkg-config --variable=libdir talkpath)" -Wl,-z,relro,-z,now
+        $(pkg-config --libs talkpath) -lm "-Wl,-rpath,$(pkg-config --variable=libdir talkpath)" -Wl,-z,relro,-z,now
     # Asterisk reads documentation from files alone; ours stands in the source, as that of Asterisk's own modules does.
     {
         printf '%s\n' '<?xml version="1.0" encoding="UTF-8"?>' '<!DOCTYPE docs SYSTEM "appdocsxml.dtd">' \
             '<docs xmlns:xi="http://www.w3.org/2001/XInclude">'
-        sed -n '/^\/\*\*\* DOCUMENTATION/,/\*\*\*\//{/^\/\*\*\* DOCUMENTATION/d;/\*\*\*\//d;p;}' "$here/$module.c"
+        sed -n '/^\/\*\*\* DOCUMENTATION/,/\*\*\*\//{/^\/\*\*\* DOCUMENTATION/d;/\*\*\*\//d;p;}' "$module.c"
         echo '</docs>'
     } > "$out/$module-en_US.xml"
     echo "$out/$module.so"

@@ -47,10 +47,12 @@ class Caller:
     def __init__(self, connection: socket.socket, rate: int, identity: str = "") -> None:
         self.rate = rate
         self.identity = identity
-        """The call's UUID, where this side gave it."""
+        """The call's UUID, whichever side gave it."""
         self.sent: list[Frame] = []
         self.heard: list[Frame] = []
         self.heard_rates: set[int] = set()
+        self.keys = ""
+        """The keys that came in."""
         self.hung_up = False
         """Whether the other side has ended the call."""
         self._connection = connection
@@ -151,7 +153,11 @@ class Caller:
                     break
                 now = time.monotonic()
                 with self._changed:
-                    if kind in RATES:
+                    if kind == IDENTITY:
+                        self.identity = str(uuid.UUID(bytes=payload))
+                    elif kind == DTMF:
+                        self.keys += payload.decode()
+                    elif kind in RATES:
                         self.heard_rates.add(RATES[kind])
                         self.heard.append(Frame(now, np.frombuffer(payload, "<i2")))
                     self._changed.notify_all()

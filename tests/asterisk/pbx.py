@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,6 +53,14 @@ class Ports:
             websocket=_port("WEBSOCKET", free_tcp_port),
             rtp_first=_port("RTP", lambda: 2 * random.randrange(10_000, 15_000)),
         )
+
+
+def link_or_copy(file: Path, to: Path) -> None:
+    """Gives a file another name, or, where that is on another file system, copies it."""
+    try:
+        to.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, to)
 
 
 def free_tcp_port() -> int:
@@ -130,6 +139,13 @@ class Manager:
         wanted = {"Event": event} | fields
         with self._changed:
             return [e for e in self._events if wanted.items() <= e.items()]
+
+    def wait_for_count(self, count: int, event: str, **fields: str) -> list[Message]:
+        """Returns the events of that name whose fields have the values given, once there are so many."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.events(event, **fields)) >= count, WAIT_LIMIT_S):
+                raise TimeoutError(f"{len(self.events(event, **fields))} {event} {fields}, wanted {count}")
+            return self.events(event, **fields)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -254,6 +270,18 @@ class Pbx:
         """Runs one line of Asterisk's command line and returns what it printed."""
         return self.manager.action("Command", Command=line).get("Output", "")
 
+    def load_module(self, name: str) -> None:
+        """Loads a module; one that declines or fails is an error."""
+        self.manager.action("ModuleLoad", Module=name, LoadType="load")
+
+    def unload_module(self, name: str) -> None:
+        """Unloads a module; one that is in use is an error."""
+        self.manager.action("ModuleLoad", Module=name, LoadType="unload")
+
+    def complaints(self, since: int = 0) -> list[str]:
+        """Returns the warnings and errors in Asterisk's log from that character on."""
+        return [line for line in self.log()[since:].splitlines() if " WARNING[" in line or " ERROR[" in line]
+
     def send_calls_to(self, port: int) -> None:
         """Sets where the dialplan hands over every call from here on: a port of loopback."""
         self.manager.action("Setvar", Variable="AUDIO_PORT", Value=str(port))
@@ -306,10 +334,26 @@ class Pbx:
         """Returns Asterisk's log so far."""
         return (self.folder / "log" / "messages").read_text(errors="replace")
 
+    def maps(self) -> str:
+        """Returns which files the process has mapped, as the kernel lists them."""
+        return Path(f"/proc/{self._process.pid}/maps").read_text()
+
+    def descriptors(self) -> int:
+        """Returns how many descriptors the process has open."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+
+    def resident_kib(self) -> int:
+        """Returns how much memory the process has in use."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
     def _link_modules(self, modules: Sequence[Path]) -> None:
-        """Gives this Asterisk folders of modules and of data of its own, so that the tree stays as it was fetched."""
+        """Gives this Asterisk folders of modules and of data of its own, so that the tree stays as it was fetched.
+
+        Over the manager's interface it unloads none that is a link to somewhere else.
+        """
         for module in (*self.tree.modules.glob("*.so"), *modules):
-            (self.folder / "modules" / module.name).symlink_to(module)
+            link_or_copy(module, self.folder / "modules" / module.name)
         shared = self.tree.root / "usr/share/asterisk"
         documentation = self.folder / "data" / "documentation"
         (documentation / "thirdparty").mkdir(parents=True)
