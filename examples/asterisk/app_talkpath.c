@@ -129,6 +129,7 @@
 				</variable>
 				<variable name="TALKPATH_UNDERRUNS"><para>How often the agent was late in the middle of an utterance.</para></variable>
 				<variable name="TALKPATH_LATE_MS"><para>How much of the agent's audio was left out as too late.</para></variable>
+				<variable name="TALKPATH_SKIPPED_MS"><para>How much of its silence was left out to catch up.</para></variable>
 			</variablelist>
 			<para>While it runs, user events tell what happens, over AMI (UserEvent) and ARI (ChannelUserevent):
 			TalkPathConnected (Id, Agent, Codec), TalkPathSpeechStarted and TalkPathSpeechStopped (Id, Position: ms since
@@ -507,10 +508,11 @@ static void report(struct run *run)
 	set_number(chan, "TALKPATH_FRAMES_LOST", lost);
 	set_number(chan, "TALKPATH_UNDERRUNS", summary.underruns);
 	set_number(chan, "TALKPATH_LATE_MS", summary.late_us / 1000);
+	set_number(chan, "TALKPATH_SKIPPED_MS", summary.skipped_us / 1000);
 	if (run->options.tells) {
 		print_level(caller_level, summary.caller_level_dbfs);
 		print_level(agent_level, summary.agent_level_dbfs);
-		publish(run, ast_json_pack("{s: s, s: s, s: s, s: I, s: i, s: I, s: I, s: s, s: s, s: I, s: I, s: I, s: i, s: I}",
+		publish(run, ast_json_pack("{s: s, s: s, s: s, s: I, s: i, s: I, s: I, s: s, s: s, s: I, s: I, s: I, s: i, s: I, s: I}",
 			"eventname", "TalkPathEnded",
 			"Id", run->options.call.id,
 			"Status", statuses[summary.end],
@@ -524,7 +526,8 @@ static void report(struct run *run)
 			"FramesOut", (ast_json_int_t) summary.frames_out,
 			"FramesLost", (ast_json_int_t) lost,
 			"Underruns", (int) summary.underruns,
-			"LateMs", (ast_json_int_t) (summary.late_us / 1000)));
+			"LateMs", (ast_json_int_t) (summary.late_us / 1000),
+			"SkippedMs", (ast_json_int_t) (summary.skipped_us / 1000)));
 	}
 	ast_verb(3, "%s: TalkPath ended with %s after %llu ms, %llu frames out, %llu lost\n", ast_channel_name(chan),
 		statuses[summary.end], (unsigned long long) summary.duration_us / 1000,

@@ -27,6 +27,7 @@ if [ $# -eq 0 ]; then
     done
 fi
 
+libraries=$(pkg-config --variable=libdir talkpath)
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here" # so that Asterisk's log names files, not this machine's folders
@@ -36,12 +37,12 @@ for module; do
     for part in "$module"/*.c; do # of a module that is more than one file
         [ -e "$part" ] && set -- "$@" "$part"
     done
-    # shellcheck disable=SC2046,SC2086 # flags are words
+    # pkg-config quotes what the shell would take apart.
+    eval "set -- \"\$@\" $(pkg-config --cflags --libs talkpath)"
+    # shellcheck disable=SC2086 # flags are words
     "$cc" -std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -D_GNU_SOURCE ${CFLAGS:-} \
-        "-DAST_MODULE=\"$module\"" "-DAST_MODULE_SELF_SYM=__internal_${module}_self" \
-        -isystem "$include" -I. $(pkg-config --cflags talkpath) \
-        -shared -o "$out/$module.so" "$@" \
-        $(pkg-config --libs talkpath) -lm "-Wl,-rpath,$(pkg-config --variable=libdir talkpath)" -Wl,-z,relro,-z,now
+        "-DAST_MODULE=\"$module\"" "-DAST_MODULE_SELF_SYM=__internal_${module}_self" -isystem "$include" -I. \
+        -shared -o "$out/$module.so" "$@" -lm "-Wl,-rpath,$libraries" -Wl,-z,relro,-z,now
     # Asterisk reads documentation from files alone; ours stands in the source, as that of Asterisk's own modules does.
     {
         printf '%s\n' '<?xml version="1.0" encoding="UTF-8"?>' '<!DOCTYPE docs SYSTEM "appdocsxml.dtd">' \

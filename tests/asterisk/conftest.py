@@ -50,11 +50,18 @@ def tree() -> debian.Tree:
 
 
 @pytest.fixture(scope="session")
-def build_module(tree: debian.Tree, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Builds a module of examples/asterisk against the C library, once, and returns its .so: `Pbx(modules=[...])`."""
+def library() -> modules.Library:
+    """The C library, installed under a prefix."""
     if (tool := modules.missing_tool()) is not None:
         pytest.skip(f"a module is built with {', '.join(modules.TOOLS)}, and this machine has no {tool}")
-    library = modules.Library.install()
+    return modules.Library.install()
+
+
+@pytest.fixture(scope="session")
+def build_module(
+    tree: debian.Tree, library: modules.Library, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Builds a module of examples/asterisk against the C library, once, and returns its .so: `Pbx(modules=[...])`."""
     folder = tmp_path_factory.mktemp("modules")
 
     @functools.cache

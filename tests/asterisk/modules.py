@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -53,6 +54,20 @@ class Library:
             CFLAGS=flags,
         )
         return into / f"{name}.so"
+
+    def build_program(self, sources: list[Path], program: Path, *flags: str) -> Path:
+        """Builds a program that needs no Asterisk of parts of the modules."""
+        found = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", "talkpath"],
+            env=os.environ | {"PKG_CONFIG_PATH": str(self.prefix / "lib" / "pkgconfig")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        library = [*shlex.split(found.stdout), "-lm", f"-Wl,-rpath,{self.prefix / 'lib'}"]
+        strict = ["-std=gnu11", "-g", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{EXAMPLES}"]
+        _run(["cc", *strict, *flags, *map(str, sources), "-o", str(program), *library])
+        return program
 
 
 def _run(command: list[str], **environment: str) -> None:

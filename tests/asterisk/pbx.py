@@ -347,6 +347,11 @@ class Pbx:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
 
+    def processor_seconds(self) -> float:
+        """Returns how much time of a processor the process has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _link_modules(self, modules: Sequence[Path]) -> None:
         """Gives this Asterisk folders of modules and of data of its own, so that the tree stays as it was fetched.
 

@@ -17,7 +17,7 @@ from pbx import CONFIGURATION, Call, Message, Pbx, Ports, free_tcp_port
 from raw_agent import RawAgent
 from serving import Serving
 from sip import L16_WIDE, PCMU, Codec, Phone
-from speech import Match, Samples, hold, match
+from speech import Match, RanDry, Samples, hold, match
 from test_barge_in import Overlap, phrases
 from test_echo import lead
 
@@ -63,6 +63,19 @@ def over(call: Call) -> Message:
     return call.pbx.manager.wait_for("UserEvent", UserEvent="AppOver", Call=call.name)
 
 
+def check_even(app: Pbx, count: int) -> None:
+    """Raises `RanDry` where the last of so many calls had gaps to fill, or delay to make up for."""
+    last = app.manager.wait_for_count(count, "UserEvent", UserEvent="TalkPathEnded")[-1]
+    uneven = {name: last[name] for name in ("FramesLost", "Underruns", "LateMs", "SkippedMs") if last[name] != "0"}
+    if uneven:
+        raise RanDry(f"the call was not even: {uneven}")
+
+
+def ended(app: Pbx) -> int:
+    """Returns how many calls have come to their end."""
+    return len(app.manager.events("UserEvent", UserEvent="TalkPathEnded"))
+
+
 def told(call: Call, event: str) -> Message:
     """Waits for the first of the application's own events of that name and call."""
     return call.pbx.manager.wait_for("UserEvent", UserEvent=event, Uniqueid=call.agent_channel)
@@ -76,6 +89,7 @@ def test_a_local_call_hears_itself(app: Pbx, tap: Tap, prompt: Prompt, figure: F
     said = prompt("demo-congrats", rate)[: 10 * rate]
 
     def attempt() -> Match:
+        before = ended(app)
         with Serving(ECHO) as server:
             call, caller = tapped(app, tap, server.port, "B", rate)
             with caller:
@@ -88,6 +102,7 @@ def test_a_local_call_hears_itself(app: Pbx, tap: Tap, prompt: Prompt, figure: F
             assert server.wait_for("Started")["rate"] == rate
             assert server.wait_for("Ended")["reason"] == "caller_hangup"
             server.check_never_dry()
+            check_even(app, before + 1)
         return match(said, heard)
 
     found = hold(attempt)
@@ -105,11 +120,13 @@ def test_a_sip_call_hears_itself(
     said = codec.decode(codec.encode(prompt("demo-congrats", rate)[: 8 * rate]))
 
     def attempt() -> Match:
+        before = ended(app)
         with Serving(ECHO) as server:
             app.send_calls_to(server.port)
             heard = Phone(app, codec, tmp_path).call(number, codec.encode(np.concatenate([lead(rate), said])), 1000)
             assert server.wait_for("Started")["rate"] == rate
             server.check_never_dry()
+            check_even(app, before + 1)
         return match(said, codec.decode(heard))
 
     found = hold(attempt)
@@ -121,6 +138,7 @@ def test_the_parrot_repeats_the_caller(app: Pbx, tap: Tap, prompt: Prompt, figur
     said = prompt("vm-intro", 8000)[: 3 * 8000]
 
     def attempt() -> Match:
+        before = ended(app)
         with Serving("agents:watched_parrot") as server:
             call, caller = tapped(app, tap, server.port)
             with caller:
@@ -131,6 +149,7 @@ def test_the_parrot_repeats_the_caller(app: Pbx, tap: Tap, prompt: Prompt, figur
                 heard = caller.all_heard()
             assert over(call)["Status"] == "HANGUP"
             server.check_never_dry()
+            check_even(app, before + 1)
         return match(said, heard)
 
     found = hold(attempt)

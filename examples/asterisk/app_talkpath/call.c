@@ -352,6 +352,8 @@ static void hear_agent(struct call *call, const TalkpathAudioSocketMessage *mess
 	verdict = pace_judge(&call->pace, &judged, now_us, waiting_us, target_us, late_us);
 	if (verdict == PACE_LATE) {
 		call->late_us += judged.duration_us;
+	} else if (verdict == PACE_SKIP) {
+		call->skipped_us += judged.duration_us;
 	}
 	if (verdict != PACE_PLAY || call->is_silenced) {
 		call->pending_len = 0;
@@ -498,6 +500,7 @@ void call_summarise(struct call *call, struct call_summary *summary, uint64_t no
 	summary->caller_level_dbfs = call->caller_frames ? (float) (10 * log10(call->caller_power / (double) call->caller_frames)) : -96.3f;
 	summary->agent_level_dbfs = call->agent_frames ? (float) (10 * log10(call->agent_power / (double) call->agent_frames)) : -96.3f;
 	summary->late_us = call->late_us;
+	summary->skipped_us = call->skipped_us;
 	summary->frames_in = call->frames_in;
 	summary->frames_unsent = call->frames_unsent;
 	if (call->agent && talkpath_agent_stats(call->agent, &stats) == TALKPATH_STATUS_OK) {

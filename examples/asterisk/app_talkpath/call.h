@@ -69,8 +69,9 @@ struct call_summary {
 	/* Frames that were not sent to the caller because nobody asked for them in time, and those that did not reach the agent. */
 	uint64_t frames_missed;
 	uint64_t frames_unsent;
-	/* The agent's audio that came too late. */
+	/* The agent's audio that came too late, and its silence that was left out to catch up. */
 	uint64_t late_us;
+	uint64_t skipped_us;
 	uint32_t underruns;
 	uint32_t interruptions;
 };
@@ -145,6 +146,7 @@ struct call {
 	uint64_t agent_frames;
 	uint64_t frames_unsent;
 	uint64_t late_us;
+	uint64_t skipped_us;
 };
 
 /*
