@@ -46,6 +46,7 @@ from talkpath.events import (
     Underrun,
 )
 from talkpath.output import Output
+from talkpath.process import Process, ProcessManager
 from talkpath.secret import SecretRef, SecretStore, harden
 from talkpath.server import Handler, Options, Server, connect, run, serve
 from talkpath.session import Events, Input, NetworkStats, Session, Stats
@@ -76,6 +77,8 @@ __all__ = [
     "Options",
     "Output",
     "PlaybackStarted",
+    "Process",
+    "ProcessManager",
     "ProtocolError",
     "Receipt",
     "Resampler",

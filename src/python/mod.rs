@@ -17,6 +17,7 @@ mod frame;
 mod jitter;
 mod level;
 mod network;
+mod process;
 mod resampler;
 mod secret;
 mod server;
@@ -57,6 +58,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     audioop::register(module)?;
     secret::register(module)?;
     bus::register(module)?;
+    process::register(module)?;
     Ok(())
 }
 

@@ -25,6 +25,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_si
 use super::wire::{self, MAX_STOP_IDS, MESSAGE_LEN, SPAWN_LEN};
 pub use super::wire::{Limit, Limits, Request, SpawnSpec, Stage, Status, Tier};
 use crate::{Error, ErrorKind, Result};
+pub(super) use program::runtime_directory;
 
 /// How a guardian is to keep children.
 #[derive(Clone, Debug, Default)]

@@ -38,7 +38,7 @@ pub(super) fn start(socket: BorrowedFd<'_>) -> std::io::Result<()> {
 }
 
 /// The directory where guardians leave records: of the user's own, gone when the machine is started anew if it can be.
-pub(super) fn runtime_directory() -> PathBuf {
+pub(in crate::system::process) fn runtime_directory() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute() && path.is_dir()) {
         Some(path) => path.join("talkpath"),
         None => std::env::temp_dir().join(format!("talkpath-{}", rustix::process::geteuid().as_raw())),
