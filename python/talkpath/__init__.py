@@ -45,6 +45,7 @@ from talkpath.events import (
     Started,
     Underrun,
 )
+from talkpath.lifecycle import ProcessLifecycleManager, send_shell_input, start_interactive_shell
 from talkpath.output import Output
 from talkpath.process import Process, ProcessManager
 from talkpath.secret import SecretRef, SecretStore, harden
@@ -78,6 +79,7 @@ __all__ = [
     "Output",
     "PlaybackStarted",
     "Process",
+    "ProcessLifecycleManager",
     "ProcessManager",
     "ProtocolError",
     "Receipt",
@@ -109,5 +111,7 @@ __all__ = [
     "level",
     "resample",
     "run",
+    "send_shell_input",
     "serve",
+    "start_interactive_shell",
 ]

@@ -81,6 +81,19 @@ impl ProcessManager {
         TIERS.iter().find(|(_, it)| *it == tier).map(|(name, _)| *name)
     }
 
+    /// Takes charge of a process that somebody else started; the number by which it is killed or released.
+    fn adopt(&self, pid: u32) -> PyResult<u64> {
+        Ok(self.0.adopt(pid)?)
+    }
+
+    fn kill_adopted(&self, number: u64) {
+        self.0.kill_adopted(number);
+    }
+
+    fn release(&self, number: u64) {
+        self.0.release(number);
+    }
+
     fn stop_all(&self, grace_s: f64) -> PyResult<()> {
         self.0.stop_all(seconds("grace_s", grace_s)?);
         Ok(())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from talkpath import __version__
-from talkpath.cli import audit, call, config, demo, dialplan, load, secret, serve, simulate
+from talkpath.cli import audit, call, config, demo, dialplan, load, ps, run, secret, serve, simulate
 from talkpath.cli.console import fail
 from talkpath.errors import InvalidArgument, TalkpathError
 
@@ -28,6 +28,8 @@ app.command("load")(load.load)
 app.command("simulate")(simulate.simulate)
 app.command("dialplan")(dialplan.dialplan)
 app.command("config")(config.config)
+app.command("run", context_settings={"allow_interspersed_args": False})(run.run)
+app.command("ps")(ps.ps)
 app.add_typer(audit.app, name="audit")
 app.add_typer(secret.app, name="secret")
 

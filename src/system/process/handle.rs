@@ -311,7 +311,8 @@ impl Process {
         self.0.mailbox.post(Command::Signal { number: self.0.number, signal: number });
     }
 
-    /// Asks it and all that it has started to end (SIGTERM), and kills what is left after `grace`. Does not wait.
+    /// Asks it and all that it has started to end (SIGTERM), and kills what is left after `grace`; at once, unasked, if that
+    /// is zero. Does not wait.
     pub fn stop(&self, grace: Duration) {
         self.0.mailbox.post(Command::Stop { numbers: vec![self.0.number], grace });
     }

@@ -33,6 +33,16 @@ pub(super) enum Command {
         numbers: Vec<u64>,
         grace: Duration,
     },
+    /// A process that somebody else started is to end with the agent.
+    Adopt {
+        number: u64,
+        pid: i32,
+        began: u64,
+    },
+    /// Not any more.
+    Release {
+        number: u64,
+    },
     /// The last thing: everything ends.
     Shutdown,
 }
@@ -56,7 +66,7 @@ pub(super) struct Start {
 impl Command {
     /// Whether the guardian has to be asked for it.
     pub(super) fn is_for_guardian(&self) -> bool {
-        matches!(self, Self::Start(_) | Self::Signal { .. } | Self::Stop { .. })
+        !matches!(self, Self::Write { .. } | Self::Resume { .. } | Self::Shutdown)
     }
 }
 

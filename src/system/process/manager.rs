@@ -16,7 +16,7 @@ use super::handle::{Phase, Process, Shared, State};
 use super::input::Input;
 use super::mailbox::{Command, Mailbox, Start};
 use super::output::Output;
-use super::records::Record;
+use super::records::{self, Record};
 use super::registry::{Found, Registry};
 use super::spec::{ProcessSpec, Stderr};
 use super::supervisor::Supervisor;
@@ -150,6 +150,36 @@ impl ProcessManager {
     #[must_use]
     pub fn running(&self) -> Vec<Process> {
         self.0.registry.running()
+    }
+
+    /// Takes charge of a process that somebody else started and has not yet reaped, a child of the agent's: it ends with the
+    /// agent, however that ends, and so does what descends from it by then. Answers the number for
+    /// [`kill_adopted`](Self::kill_adopted) and [`release`](Self::release).
+    ///
+    /// It cannot be kept as a process of ours is: what has left it by forking twice is not found.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if there is no such process, or in a forked copy of the agent.
+    pub fn adopt(&self, pid: u32) -> Result<u64> {
+        if !self.0.maker.is_current() {
+            return Err(Error::invalid("a process manager from before this process was forked, wanted one made after"));
+        }
+        let gone = || Error::invalid(format!("process {pid}, wanted one that runs"));
+        let began = records::began(pid).ok_or_else(gone)?;
+        let pid = i32::try_from(pid).map_err(|_| gone())?;
+        let number = NEXT.fetch_add(1, Relaxed);
+        self.0.mailbox.post(Command::Adopt { number, pid, began });
+        Ok(number)
+    }
+
+    /// Kills a process that was adopted, with what descends from it. Whoever started it reaps it.
+    pub fn kill_adopted(&self, number: u64) {
+        self.0.mailbox.post(Command::Signal { number, signal: rustix::process::Signal::KILL.as_raw() });
+    }
+
+    /// Leaves a process that was adopted to itself.
+    pub fn release(&self, number: u64) {
+        self.0.mailbox.post(Command::Release { number });
     }
 
     /// How descendants are kept together, once the first process was started.

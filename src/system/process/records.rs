@@ -131,7 +131,7 @@ fn process(record: &Value) -> Option<ProcessRecord> {
 }
 
 /// When a process began, in the system's ticks: with its number, what tells it from a later one (proc(5), field 22).
-fn began(pid: u32) -> Option<u64> {
+pub(super) fn began(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything.
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()

@@ -149,6 +149,18 @@ impl Supervisor {
                     return Some(command);
                 }
             }
+            Command::Adopt { number: id, pid, began: started } => {
+                // Without a guardian there is nobody to end it; the next one is told of those that come then.
+                let asked = self.guardian().and_then(|it| it.request(&Request::Adopt { id, pid, started }, &[]));
+                if asked.is_err_and(|error| error.kind() == ErrorKind::LimitExceeded) {
+                    return Some(command);
+                }
+            }
+            Command::Release { number } => {
+                if !self.ask(&Request::Release { id: number }) {
+                    return Some(command);
+                }
+            }
             Command::Shutdown => self.is_shut_down = true,
         }
         None
@@ -214,6 +226,11 @@ impl Supervisor {
     }
 
     fn stop(&mut self, numbers: &[u64], grace: Duration) -> bool {
+        if grace.is_zero() {
+            // Not asked first: whoever ends at the asking would not have been killed.
+            let signal = rustix::process::Signal::KILL.as_raw();
+            return numbers.iter().all(|id| self.ask(&Request::Signal { id: *id, signal, whole_tree: true }));
+        }
         let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
         // Said twice to some where there is no room for the rest, which changes nothing for them.
         numbers.chunks(MAX_STOP_IDS).all(|ids| self.ask(&Request::Stop { ids: ids.to_vec(), grace_ms }))

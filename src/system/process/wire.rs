@@ -69,6 +69,21 @@ pub enum Request {
     },
     /// Ends everything at once, the guardian too.
     Shutdown,
+    /// Takes charge of a process that is not the guardian's child: it ends with the agent, and so do those that descend
+    /// from it by then.
+    Adopt {
+        /// The agent's own number for it, never used twice.
+        id: u64,
+        /// Its process id.
+        pid: i32,
+        /// When it began, in the system's ticks: with any other, it is not the process that is meant.
+        started: u64,
+    },
+    /// Forgets a process that was adopted.
+    Release {
+        /// Which.
+        id: u64,
+    },
 }
 
 /// What to start, and within which bounds.
@@ -257,6 +272,12 @@ impl Request {
                 ids.iter().for_each(|id| out.extend(id.to_le_bytes()));
             }
             Self::Shutdown => out.push(5),
+            Self::Adopt { id, pid, started } => {
+                put_tagged(out, 6, *id);
+                out.extend(pid.to_le_bytes());
+                out.extend(started.to_le_bytes());
+            }
+            Self::Release { id } => put_tagged(out, 7, *id),
         }
     }
 
@@ -280,6 +301,8 @@ impl Request {
                 Self::Stop { ids: (0..len).map(|_| reader.u64()).collect::<Result<_, _>>()?, grace_ms }
             }
             5 => Self::Shutdown,
+            6 => Self::Adopt { id: reader.u64()?, pid: reader.i32()?, started: reader.u64()? },
+            7 => Self::Release { id: reader.u64()? },
             _ => return Err(Malformed("no such request")),
         };
         reader.end(request)

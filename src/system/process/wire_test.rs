@@ -39,6 +39,8 @@ fn any_request() -> impl Strategy<Value = Request> {
         any::<(u64, i32, bool)>().prop_map(|(id, signal, whole_tree)| Request::Signal { id, signal, whole_tree }),
         (vec(any::<u64>(), 0..40), any::<u32>()).prop_map(|(ids, grace_ms)| Request::Stop { ids, grace_ms }),
         Just(Request::Shutdown),
+        (any::<u64>(), any::<i32>(), any::<u64>()).prop_map(|(id, pid, started)| Request::Adopt { id, pid, started }),
+        any::<u64>().prop_map(|id| Request::Release { id }),
     ]
 }
 

@@ -99,8 +99,8 @@ fn guard() -> Result<(), (Stage, std::io::Error)> {
     let outlet = Outlet::new(SOCKET, PollFd::readable(agent.as_raw_fd()));
     outlet.tell(&Notice::Ready { tier, recorded: records.is_some() }, Some(pidfd.as_raw_fd()));
     drop(pidfd);
-    let keepers = HashMap::new();
-    Server { socket: SOCKET, agent, watch, files_before, group, namespaces, records, keepers }.serve();
+    let (keepers, adopted) = (HashMap::new(), HashMap::new());
+    Server { socket: SOCKET, agent, watch, files_before, group, namespaces, records, keepers, adopted }.serve();
     Ok(())
 }
 

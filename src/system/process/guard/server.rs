@@ -12,7 +12,7 @@ use crate::namespace::Namespaces;
 use crate::outlet::Outlet;
 use crate::record::Records;
 use crate::sys::{self, PollFd, Reaped, WaitStatus};
-use crate::tree;
+use crate::tree::{self, Member};
 use crate::wire::{MESSAGE_LEN, Notice, Request, SPAWN_LEN, SpawnSpec, Stage};
 
 /// A guardian at work.
@@ -26,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) namespaces: Option<Namespaces>,
     pub(crate) records: Option<Records>,
     pub(crate) keepers: HashMap<u64, Keeper>,
+    /// Processes that are not the guardian's, to end with the agent.
+    pub(crate) adopted: HashMap<u64, Member>,
 }
 
 /// A keeper as the guardian knows it.
@@ -68,8 +70,15 @@ impl Server {
                 let spec = fds.pop().map_or(Err((Stage::Request, sys::EBADMSG)), |file| read_spec(id, file));
                 self.spawn(id, spec, fds);
             }
+            Request::Signal { id, signal, .. } if self.adopted.contains_key(&id) => self.signal_adopted(id, signal),
             Request::Signal { id, .. } => self.pass_on(id, &buffer[..len]),
             Request::Stop { ids, .. } => ids.iter().for_each(|id| self.pass_on(*id, &buffer[..len])),
+            Request::Adopt { id, pid, started } => {
+                if let Some(member) = Member::hold(pid, started) {
+                    self.adopted.insert(id, member);
+                }
+            }
+            Request::Release { id } => drop(self.adopted.remove(&id)),
             Request::Shutdown | Request::Hello { .. } => return false,
         }
         true
@@ -115,6 +124,17 @@ impl Server {
         }
     }
 
+    /// Signals a process that is not the guardian's own; 9 ends it with all that descends from it.
+    fn signal_adopted(&mut self, id: u64, signal: i32) {
+        if signal != sys::SIGKILL {
+            self.adopted.get(&id).iter().for_each(|member| {
+                member.signal(signal);
+            });
+        } else if let Some(member) = self.adopted.remove(&id) {
+            tree::destroy_foreign(member);
+        }
+    }
+
     /// Takes leave of keepers; what one that was killed has kept is killed.
     fn reap(&mut self) {
         let mut ended = Vec::new();
@@ -137,7 +157,10 @@ impl Server {
     }
 
     /// Kills everything below, and removes every trace.
-    fn end(self) {
+    fn end(mut self) {
+        for (_, member) in self.adopted.drain() {
+            tree::destroy_foreign(member);
+        }
         if let Some(group) = &self.group {
             group.kill();
         }
