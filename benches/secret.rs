@@ -30,7 +30,8 @@ fn unlock(c: &mut Criterion) {
     std::fs::create_dir_all(&directory).expect("made");
     let mut group = c.benchmark_group("secret/unlock");
     for count in [1, 10, 100] {
-        let (path, key): (PathBuf, _) = (directory.join(format!("{count}.age")), directory.join(format!("{count}.key")));
+        let (path, key): (PathBuf, _) =
+            (directory.join(format!("{count}.age")), directory.join(format!("{count}.key")));
         let source = [KeySource::File(key)];
         let mut store = SecretStore::create(&path, &source[0]).expect("created");
         let secrets: Vec<_> = (0..count)
