@@ -4,7 +4,7 @@
 //! at once, and sees events in their order. A callback that publishes only queues: what it published is delivered after what
 //! it was called with, to everyone. Events that no thread of Python published are delivered by a [`Courier`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -52,34 +52,30 @@ struct CourierState {
 }
 
 thread_local! {
-    /// The listeners that this thread has yet to serve; None while it is not publishing for Python.
-    static INLINE: RefCell<Option<VecDeque<Arc<Listener>>>> = const { RefCell::new(None) };
+    /// Whether this thread publishes for Python, and so serves the listeners that are due by it.
+    static IS_INLINE: Cell<bool> = const { Cell::new(false) };
+    /// The listeners that it has yet to serve.
+    static DUE: RefCell<VecDeque<Arc<Listener>>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Runs `publish`, and then the callbacks that are due by it; inside of another, they are left to that one.
 pub(super) fn inline<T>(py: Python<'_>, publish: impl FnOnce() -> T) -> PyResult<T> {
-    let is_outermost = INLINE.with_borrow_mut(|inline| {
-        let is_outermost = inline.is_none();
-        if is_outermost {
-            // Allocates nothing yet.
-            *inline = Some(VecDeque::new());
-        }
-        is_outermost
-    });
+    if IS_INLINE.replace(true) {
+        return Ok(publish());
+    }
     let published = publish();
-    if is_outermost {
-        let outcome = serve(py);
-        let left = INLINE.take();
-        for listener in left.into_iter().flatten() {
+    let served = serve(py);
+    IS_INLINE.set(false);
+    if served.is_err() {
+        for listener in DUE.take() {
             listener.courier.call(&listener);
         }
-        outcome?;
     }
-    Ok(published)
+    served.map(|()| published)
 }
 
 fn serve(py: Python<'_>) -> PyResult<()> {
-    let next = || INLINE.with_borrow_mut(|inline| inline.as_mut().and_then(VecDeque::pop_front));
+    let next = || DUE.with_borrow_mut(VecDeque::pop_front);
     let Some(mut listener) = next() else { return Ok(()) };
     // At the interpreter's end callbacks are over.
     let Some(_stay) = Stay::enter() else { return Ok(()) };
@@ -207,14 +203,9 @@ impl BusListener {
 impl Wake for Due {
     fn wake(&self) {
         let Some(listener) = self.0.upgrade() else { return };
-        let left = INLINE.try_with(|inline| match &mut *inline.borrow_mut() {
-            Some(due) => {
-                due.push_back(Arc::clone(&listener));
-                true
-            }
-            None => false,
-        });
-        if !left.unwrap_or(false) {
+        if IS_INLINE.get() {
+            DUE.with_borrow_mut(|due| due.push_back(listener));
+        } else {
             listener.courier.call(&listener);
         }
     }

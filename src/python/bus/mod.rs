@@ -7,6 +7,7 @@
 mod callback;
 mod event;
 mod exit;
+mod iterator;
 mod loop_bell;
 mod object;
 mod subscription;
@@ -62,7 +63,7 @@ impl Bus {
         let payload = object::payload(data);
         let published = callback::inline(py, || match wake {
             None => self.bus.try_publish(session, kind, payload),
-            Some(wake) => self.bus.publisher(session)?.try_publish_or_tell(kind, payload, wake),
+            Some(wake) => self.bus.try_publish_or_tell(session, kind, payload, wake),
         })?;
         match published {
             Ok(sequence) => Ok(Some(sequence)),

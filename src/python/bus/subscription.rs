@@ -1,13 +1,13 @@
 //! `_talkpath.BusSubscription`: a subscription as Python reads it, event by event or in batches.
 //!
 //! `talkpath.bus.Subscription` is made of it, and owns the waiting. A batch is taken from the queue at once and handed out
-//! event by event without a turn of the loop: what `async for` awaits is then done already, and costs no task switch.
+//! event by event without a turn of the loop.
 
 use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex};
 use std::vec::IntoIter;
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyList};
 use super::event::delivered;
 use super::exit::Stay;
 use super::loop_bell::LoopBell;
-use super::{Bus, SLICE, is_on_loop};
+use super::{Bus, SLICE, is_on_loop, iterator};
 use crate::python::{duration_ms, lock};
 use crate::system::bus::{Delivery, Filter, Options, Pattern, Subscription};
 use crate::system::clock::Clock;
@@ -24,25 +24,23 @@ use crate::system::clock::Clock;
 #[pyclass(frozen, subclass, module = "talkpath._talkpath")]
 pub(super) struct BusSubscription {
     reading: Arc<Reading>,
-    ready: Py<Ready>,
 }
 
-/// What `async for` awaits while there is something: it is done at once.
-#[pyclass(frozen)]
-struct Ready(Arc<Reading>);
-
-struct Reading {
+/// A subscription, and the batch that is being handed out.
+pub(super) struct Reading {
     subscription: Subscription,
     batch: Mutex<IntoIter<Delivery>>,
 }
 
 impl Reading {
-    fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// The next event of the batch.
+    pub(super) fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let next = lock(py, &self.batch).next();
         next.map(|delivery| delivered(py, delivery)).transpose()
     }
 
-    fn is_empty(&self, py: Python<'_>) -> bool {
+    /// Whether the batch has been handed out.
+    pub(super) fn is_empty(&self, py: Python<'_>) -> bool {
         lock(py, &self.batch).as_slice().is_empty()
     }
 
@@ -92,7 +90,6 @@ impl BusSubscription {
     #[pyo3(signature = (bus, session, kind, *, literal = false, policy = "drop_oldest", capacity = None, capacity_bytes = None, name = None))]
     #[expect(clippy::too_many_arguments, reason = "Python's keyword arguments")]
     fn new(
-        py: Python<'_>,
         bus: &Bus,
         session: &str,
         kind: &str,
@@ -104,20 +101,16 @@ impl BusSubscription {
     ) -> PyResult<Self> {
         let subscription = subscribe(bus, session, kind, literal, policy, capacity, capacity_bytes, name)?;
         let reading = Arc::new(Reading { subscription, batch: Mutex::default() });
-        Ok(Self { ready: Py::new(py, Ready(Arc::clone(&reading)))?, reading })
+        Ok(Self { reading })
     }
 
-    fn __aiter__(slf: Py<Self>) -> Py<Self> {
-        slf
+    fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        iterator::new(slf.as_any(), &slf.get().reading)
     }
 
+    /// A coroutine for the next event.
     fn __anext__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let this = slf.get();
-        if this.reading.is_empty(py) {
-            return slf.call_method0(intern!(py, "_next"));
-        }
-        Ok(this.ready.bind(py).as_any().clone())
+        slf.call_method0(intern!(slf.py(), "_next"))
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {
@@ -194,25 +187,6 @@ impl BusSubscription {
         dict.set_item("dropped", stats.dropped)?;
         dict.set_item("conflated", stats.conflated)?;
         Ok(dict)
-    }
-}
-
-#[pymethods]
-impl Ready {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    /// Ends with the next event; yields if another task was quicker, which asyncio takes for a turn of the loop.
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        match self.0.take(py)? {
-            Some(event) => Err(PyStopIteration::new_err((event,))),
-            None => Ok(Some(py.None())),
-        }
     }
 }
 

@@ -45,6 +45,7 @@ pub use wake::Wake;
 use crate::system::fork::Process;
 use crate::{Error, Result};
 use directory::{Directory, Subscriber};
+use publisher::Patience;
 use ring::Ring;
 use sessions::Sessions;
 
@@ -106,7 +107,7 @@ impl Bus {
     /// [`Timeout`](crate::ErrorKind::Timeout) if there was no room in time;
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name or a payload beyond its limit, or in a forked child.
     pub fn publish(&self, session: &str, kind: &str, payload: Payload) -> Result<u64> {
-        self.publisher(session)?.publish(kind, payload)
+        self.send(session, kind, payload, Patience::Waits)
     }
 
     /// Publishes an event without ever waiting, and answers its number in its session.
@@ -115,7 +116,21 @@ impl Bus {
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) if a lossless subscriber has no room, and otherwise those of
     /// [`publish`](Self::publish).
     pub fn try_publish(&self, session: &str, kind: &str, payload: Payload) -> Result<u64> {
-        self.publisher(session)?.try_publish(kind, payload)
+        self.send(session, kind, payload, Patience::Fails)
+    }
+
+    /// Publishes an event without waiting; where there is no room, `wake` is told once there may be some.
+    ///
+    /// # Errors
+    /// Those of [`try_publish`](Self::try_publish).
+    pub fn try_publish_or_tell(
+        &self,
+        session: &str,
+        kind: &str,
+        payload: Payload,
+        wake: &Arc<dyn Wake>,
+    ) -> Result<u64> {
+        self.send(session, kind, payload, Patience::IsTold(wake))
     }
 
     /// Looks a session up once, for whoever publishes to it again and again.
@@ -159,6 +174,12 @@ impl Bus {
     pub fn session_count(&self) -> Result<usize> {
         check_process(self.shared.process)?;
         Ok(self.shared.sessions.count())
+    }
+
+    fn send(&self, session: &str, kind: &str, payload: Payload, patience: Patience<'_>) -> Result<u64> {
+        check_process(self.shared.process)?;
+        check_name("session", session)?;
+        self.shared.send(&self.shared.sessions.find(session), kind, payload, patience)
     }
 
     /// What it allows.

@@ -20,7 +20,7 @@ pub struct Publisher {
 
 /// What a publisher does when there is no room.
 #[derive(Clone, Copy)]
-enum Patience<'a> {
+pub(super) enum Patience<'a> {
     /// It waits, as long as the bus allows.
     Waits,
     /// It fails.
@@ -64,27 +64,40 @@ impl Publisher {
         self.send(kind, payload, Patience::IsTold(wake))
     }
 
-    fn send(&self, kind: &str, mut payload: Payload, patience: Patience<'_>) -> Result<u64> {
-        check_process(self.bus.process)?;
+    fn send(&self, kind: &str, payload: Payload, patience: Patience<'_>) -> Result<u64> {
+        self.bus.send(&self.session, kind, payload, patience)
+    }
+}
+
+impl Shared {
+    /// Publishes an event to a session that was looked up.
+    pub(super) fn send(
+        &self,
+        session: &Arc<Session>,
+        kind: &str,
+        mut payload: Payload,
+        patience: Patience<'_>,
+    ) -> Result<u64> {
+        check_process(self.process)?;
         check_name("kind", kind)?;
         let bytes = size_of::<Event>() + payload.size_bytes();
-        if bytes > self.bus.limits.event_bytes {
-            let limit = self.bus.limits.event_bytes;
+        if bytes > self.limits.event_bytes {
+            let limit = self.limits.event_bytes;
             return Err(Error::invalid(format!("an event of {bytes} bytes, wanted at most {limit}")));
         }
         let mut found = None;
         let mut deadline = None;
         loop {
-            let session = found.as_ref().unwrap_or(&self.session);
+            let session = found.as_ref().unwrap_or(session);
             let mut aftermath = Aftermath::default();
-            let full = match session.publish(kind, payload, &self.bus.directory, &mut aftermath) {
+            let full = match session.publish(kind, payload, &self.directory, &mut aftermath) {
                 Outcome::Published(sequence) => {
                     aftermath.settle();
                     return Ok(sequence);
                 }
                 Outcome::Forgotten(back) => {
                     payload = back;
-                    found = Some(self.bus.sessions.find(&self.session.name));
+                    found = Some(self.sessions.find(&session.name));
                     continue;
                 }
                 Outcome::Full(ring, back) => {
@@ -101,7 +114,7 @@ impl Publisher {
                 Patience::IsTold(wake) if full.tell_of_room(bytes, wake) => return Err(no_room(&full)),
                 Patience::IsTold(_) => {}
                 Patience::Waits => {
-                    let timeout = self.bus.limits.publish_timeout;
+                    let timeout = self.limits.publish_timeout;
                     let deadline = *deadline.get_or_insert_with(|| Clock::now() + timeout);
                     if !full.wait_for_room(bytes, deadline) {
                         let name = &full.options.name;
