@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from talkpath import _talkpath
+from talkpath.bus import EventBus
 from talkpath.errors import SessionEnded
 from talkpath.session import Session
 
@@ -89,8 +90,21 @@ class Options(TypedDict, total=False):
 class Server:
     """Serves calls while it is entered: `async with talkpath.Server(handler) as server:`."""
 
-    def __init__(self, handler: Handler, listen: str | None = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
-        """Prepares a server that listens on `listen`; where that is None, it only makes calls: see `connect`."""
+    def __init__(
+        self,
+        handler: Handler,
+        listen: str | None = DEFAULT_LISTEN,
+        *,
+        bus: EventBus | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        """Prepares a server that listens on `listen`; where that is None, it only makes calls: see `connect`.
+
+        With a `bus`, every event of every call is published there, whatever the handlers and the loop do: session and
+        kind are the call's id and `session:<event>`, as in `session:speech_started`; data is a dict of the event's
+        fields.
+        """
+        self._bus = bus
         self._handler = handler
         self._listen = None if listen is None else _talkpath.resolve_listen(listen)
         self._options: Mapping[str, Any] = dict(options)
@@ -106,7 +120,7 @@ class Server:
         if self._core is not None:
             raise RuntimeError("the server was entered before, wanted a new one")
         self._loop = asyncio.get_running_loop()
-        self._core = _talkpath.Server(self._listen, **self._options)
+        self._core = _talkpath.Server(self._listen, self._bus, **self._options)
         self._stopped = self._loop.create_future()
         self._loop.add_reader(self._core.fileno(), self._take_news)
         # What the core said before there was a reader.
@@ -257,24 +271,28 @@ class Server:
             self._sessions.pop(key, None)
 
 
-async def serve(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+async def serve(
+    handler: Handler, listen: str = DEFAULT_LISTEN, *, bus: EventBus | None = None, **options: Unpack[Options]
+) -> None:
     """Serves calls until it is cancelled; then lets running calls end within five seconds."""
-    async with Server(handler, listen, **options) as server:
+    async with Server(handler, listen, bus=bus, **options) as server:
         await server.serve_forever()
 
 
-async def connect(handler: Handler, url: str, **options: Unpack[Options]) -> None:
+async def connect(handler: Handler, url: str, *, bus: EventBus | None = None, **options: Unpack[Options]) -> None:
     """Carries one call to a channel of Asterisk's that waits for it (see `Server.connect`), up to the end of the call.
 
     `handler` gets it as it gets any call of a server's.
     """
-    async with Server(handler, None, **options) as server:
+    async with Server(handler, None, bus=bus, **options) as server:
         await server.connect(url)
         if server._tasks:
             await asyncio.wait(server._tasks)
 
 
-def run(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Options]) -> None:
+def run(
+    handler: Handler, listen: str = DEFAULT_LISTEN, *, bus: EventBus | None = None, **options: Unpack[Options]
+) -> None:
     """Serves calls until Ctrl-C or SIGTERM; a second Ctrl-C ends running calls at once."""
 
     async def main() -> None:
@@ -282,7 +300,7 @@ def run(handler: Handler, listen: str = DEFAULT_LISTEN, **options: Unpack[Option
         assert task is not None
         with suppress(NotImplementedError, RuntimeError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await serve(handler, listen, **options)
+        await serve(handler, listen, bus=bus, **options)
 
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(main())

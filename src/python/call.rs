@@ -4,7 +4,7 @@
 //! as tuples, which `talkpath/events.py` gives their types.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -12,12 +12,12 @@ use pyo3::types::{PyDict, PyTuple};
 use super::buffer::with_samples;
 use super::error::guard;
 use super::frame::Frame;
+use super::speech::Speech;
+use super::tap::TapBell;
 use super::{duration_ms, lock, milliseconds};
 use crate::audio::frame::SampleRate;
 use crate::io::server;
-use crate::session::{
-    Agent, AgentControl, AgentEvents, AgentInput, AgentOutput, Event, NetworkStats, Receipt, Segment, Stats, Written,
-};
+use crate::session::{Agent, AgentControl, AgentInput, Event, NetworkStats, Receipt, Segment, Stats, Written};
 
 /// The agent's end of one session.
 #[pyclass(frozen, module = "talkpath._talkpath")]
@@ -29,17 +29,13 @@ pub(super) struct Call {
     transport: &'static str,
     control: AgentControl,
     input: Mutex<AgentInput>,
-    speech: Mutex<Speech>,
-}
-
-/// What the agent says, and what it is told: an event can hold a receipt, which the output makes.
-struct Speech {
-    output: AgentOutput,
-    events: AgentEvents,
+    speech: Arc<Mutex<Speech>>,
+    /// What follows the call for the event bus, if there is one.
+    tap: Option<Arc<TapBell>>,
 }
 
 impl Call {
-    pub(super) fn new(call: server::Call) -> Self {
+    pub(super) fn new(call: server::Call, tap: Option<Arc<TapBell>>) -> Self {
         let server::Call { key, id, peer, local, transport, agent } = call;
         let Agent { input, output, events, control } = agent;
         Self {
@@ -50,8 +46,24 @@ impl Call {
             transport,
             control,
             input: Mutex::new(input),
-            speech: Mutex::new(Speech { output, events }),
+            speech: Arc::new(Mutex::new(Speech::new(output, events, tap.is_some()))),
+            tap,
         }
+    }
+
+    /// The number by which the server knows it.
+    pub(super) fn number(&self) -> u64 {
+        self.key
+    }
+
+    /// Its id.
+    pub(super) fn name(&self) -> &str {
+        &self.id
+    }
+
+    /// What the agent says and is told, for who follows the call.
+    pub(super) fn speech(&self) -> Arc<Mutex<Speech>> {
+        Arc::clone(&self.speech)
     }
 
     /// Writes the last `remaining` samples of `pcm`, or all; answers how many were given and taken, None if stale.
@@ -237,8 +249,13 @@ impl Call {
     fn poll_event<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let event = guard(|| {
             let mut speech = lock(py, &self.speech);
-            let Speech { output, events } = &mut *speech;
-            Ok(events.poll(output))
+            let event = speech.poll();
+            if let Some(tap) = &self.tap
+                && speech.has_news_for_bus()
+            {
+                tap.ring(self.key);
+            }
+            Ok(event)
         })?;
         event.map(|event| event_parts(py, event)).transpose()
     }

@@ -21,6 +21,8 @@ mod process;
 mod resampler;
 mod secret;
 mod server;
+mod speech;
+mod tap;
 mod vad;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -11,8 +11,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use super::bus::Bus;
 use super::call::Call;
 use super::error::guard;
+use super::tap::Tap;
 use super::{duration_ms, milliseconds};
 use crate::audio::codec::Codec;
 use crate::audio::frame::SampleRate;
@@ -24,7 +26,9 @@ use crate::session::VadConfig;
 /// A running server.
 #[pyclass(frozen, module = "talkpath._talkpath")]
 pub(super) struct Server {
-    server: server::Server,
+    server: Arc<server::Server>,
+    /// What takes events to the bus, if there is one.
+    tap: Option<Tap>,
     notifier: Arc<Notifier>,
     listen: Listen,
 }
@@ -33,8 +37,13 @@ pub(super) struct Server {
 impl Server {
     /// Listens on `listen` (such as audiosocket://host:port), or nowhere if it is None, and starts the threads; `options` are those of `talkpath.server.Options`.
     #[new]
-    #[pyo3(signature = (listen, **options))]
-    fn new(py: Python<'_>, listen: Option<&str>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    #[pyo3(signature = (listen, bus = None, **options))]
+    fn new(
+        py: Python<'_>,
+        listen: Option<&str>,
+        bus: Option<&Bus>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         let listen = py.detach(|| listen.map_or(Ok(Listen::Nowhere), Listen::resolve))?;
         let mut config = ServerConfig { listen, ..ServerConfig::default() };
         for (name, value) in options.into_iter().flatten() {
@@ -42,8 +51,12 @@ impl Server {
         }
         let notifier = Arc::new(Notifier::new()?);
         let listen = config.listen.clone();
-        let server = guard(|| Ok(server::Server::bind(config, Arc::clone(&notifier))?))?;
-        Ok(Self { server, notifier, listen })
+        // With a bus, what is new goes by the tap, and from there to the loop.
+        let bell = if bus.is_some() { Arc::new(Notifier::new()?) } else { Arc::clone(&notifier) };
+        let server = guard(|| Ok(Arc::new(server::Server::bind(config, Arc::clone(&bell))?)))?;
+        let start = |bus: &Bus| Tap::start(Arc::clone(&server), bus.core().clone(), bell, Arc::clone(&notifier));
+        let tap = bus.map(start).transpose()?;
+        Ok(Self { server, tap, notifier, listen })
     }
 
     /// Where it listens: host:port, and for RTP all of `rtp://host:first-last`, for which callers choose ports.
@@ -79,11 +92,19 @@ impl Server {
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.notifier.take();
         let calls = PyList::empty(py);
-        while let Some(call) = self.server.accept() {
-            calls.append(Bound::new(py, Call::new(call))?)?;
-        }
         let mut keys = Vec::new();
-        self.server.poll_ready(&mut keys);
+        if let Some(tap) = &self.tap {
+            let (begun, ready) = tap.take();
+            for call in begun {
+                calls.append(Bound::new(py, call)?)?;
+            }
+            keys = ready;
+        } else {
+            while let Some(call) = self.server.accept() {
+                calls.append(Bound::new(py, Call::new(call, None))?)?;
+            }
+            self.server.poll_ready(&mut keys);
+        }
         let mut records = Vec::new();
         while let Some(record) = self.server.poll_log() {
             records.push((record.target, level_number(record.level), record.to_string()));

@@ -22,6 +22,7 @@ mod agent;
 mod barge_in;
 mod config;
 mod event;
+mod event_json;
 mod exchange;
 mod inbound;
 mod keypad;

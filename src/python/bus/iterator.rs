@@ -114,9 +114,8 @@ unsafe extern "C" fn itself(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// An awaitable for the next event: itself if there is one, otherwise a coroutine.
 unsafe extern "C" fn anext(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this attached, with a living object of ours.
-    let (py, owned) = unsafe { (Python::assume_attached(), owned(slf)) };
-    match owned {
-        Some(owned) if !owned.reading.is_empty(py) => {
+    match unsafe { owned(slf) } {
+        Some(owned) if !owned.reading.is_empty() => {
             // SAFETY: as above.
             unsafe { itself(slf) }
         }

@@ -4,6 +4,7 @@
 //! event by event without a turn of the loop.
 
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::vec::IntoIter;
 
@@ -30,33 +31,42 @@ pub(super) struct BusSubscription {
 pub(super) struct Reading {
     subscription: Subscription,
     batch: Mutex<IntoIter<Delivery>>,
+    /// How many of the batch are left; changed under its lock, looked at without.
+    left: AtomicUsize,
 }
 
 impl Reading {
     /// The next event of the batch.
     pub(super) fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let next = lock(py, &self.batch).next();
+        let mut batch = lock(py, &self.batch);
+        let next = batch.next();
+        self.left.store(batch.len(), Relaxed);
+        drop(batch);
         next.map(|delivery| delivered(py, delivery)).transpose()
     }
 
     /// Whether the batch has been handed out.
-    pub(super) fn is_empty(&self, py: Python<'_>) -> bool {
-        lock(py, &self.batch).as_slice().is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.load(Relaxed) == 0
     }
 
     /// Takes the next batch over; false if there is nothing, and then the bell rings when there is.
     fn refill(&self, py: Python<'_>) -> bool {
         let mut batch = lock(py, &self.batch);
-        if batch.as_slice().is_empty() {
+        if batch.len() == 0 {
             let mut taken = Vec::with_capacity(BATCH);
             self.subscription.drain_on(BATCH, &mut taken);
             *batch = taken.into_iter();
+            self.left.store(batch.len(), Relaxed);
         }
-        !batch.as_slice().is_empty()
+        batch.len() > 0
     }
 
     fn list<'py>(&self, py: Python<'py>, max: usize) -> PyResult<Bound<'py, PyList>> {
-        let mut taken: Vec<Delivery> = lock(py, &self.batch).by_ref().take(max).collect();
+        let mut batch = lock(py, &self.batch);
+        let mut taken: Vec<Delivery> = batch.by_ref().take(max).collect();
+        self.left.store(batch.len(), Relaxed);
+        drop(batch);
         if taken.is_empty() {
             self.subscription.drain_on(max, &mut taken);
         }
@@ -100,7 +110,7 @@ impl BusSubscription {
         name: Option<String>,
     ) -> PyResult<Self> {
         let subscription = subscribe(bus, session, kind, literal, policy, capacity, capacity_bytes, name)?;
-        let reading = Arc::new(Reading { subscription, batch: Mutex::default() });
+        let reading = Arc::new(Reading { subscription, batch: Mutex::default(), left: AtomicUsize::new(0) });
         Ok(Self { reading })
     }
 
@@ -167,15 +177,18 @@ impl BusSubscription {
 
     /// Ends it: nothing more comes, and what was not read is dropped.
     fn close(&self, py: Python<'_>) {
-        let dropped = std::mem::take(&mut *lock(py, &self.reading.batch));
+        let mut batch = lock(py, &self.reading.batch);
+        let dropped = std::mem::take(&mut *batch);
+        self.reading.left.store(0, Relaxed);
+        drop(batch);
         drop(dropped);
         self.reading.subscription.close();
     }
 
     /// Whether nothing will ever come any more.
     #[getter]
-    fn closed(&self, py: Python<'_>) -> bool {
-        self.reading.is_empty(py) && self.reading.subscription.is_over()
+    fn closed(&self) -> bool {
+        self.reading.is_empty() && self.reading.subscription.is_over()
     }
 
     /// What it has seen: waiting, waiting_bytes, dropped, conflated.

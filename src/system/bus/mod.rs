@@ -179,7 +179,7 @@ impl Bus {
     fn send(&self, session: &str, kind: &str, payload: Payload, patience: Patience<'_>) -> Result<u64> {
         check_process(self.shared.process)?;
         check_name("session", session)?;
-        self.shared.send(&self.shared.sessions.find(session), kind, payload, patience)
+        self.shared.sessions.with(session, |session| self.shared.send(session, kind, payload, patience))
     }
 
     /// What it allows.

@@ -4,6 +4,7 @@
 //! There are as many sessions as the bus's limit allows: where there are more, those that were published to least lately
 //! are forgotten, and begin with number 1 when they come back.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,8 @@ use crate::system::clock::Clock;
 
 /// All sessions, spread over some locks so that publishers seldom meet.
 pub(super) struct Sessions {
+    /// No other bus of this process has it.
+    id: u64,
     shelves: Box<[Mutex<Shelf>]>,
     per_shelf: usize,
 }
@@ -56,6 +59,11 @@ pub(super) enum Outcome {
     Forgotten(Payload),
 }
 
+thread_local! {
+    /// The session that this thread published to last, and its bus.
+    static LAST: Cell<Option<(u64, Arc<Session>)>> = const { Cell::new(None) };
+}
+
 /// What is left to do for a publisher once it holds no lock: to tell readers, and to free what was put out.
 #[derive(Default)]
 pub(super) struct Aftermath {
@@ -67,7 +75,23 @@ pub(super) struct Aftermath {
 impl Sessions {
     pub(super) fn new(limit: usize) -> Self {
         let shelves = (0..SHELVES).map(|_| Mutex::default()).collect();
-        Self { shelves, per_shelf: limit.div_ceil(SHELVES).max(2) }
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Relaxed), shelves, per_shelf: limit.div_ceil(SHELVES).max(2) }
+    }
+
+    /// Calls `publish` with the session of this name: the one that this thread used last, mostly, for which it takes no lock
+    /// and no hash of the name.
+    pub(super) fn with<T>(&self, name: &str, publish: impl FnOnce(&Arc<Session>) -> T) -> T {
+        // Taken out meanwhile, as what is published may run anything, this too.
+        let last = LAST.try_with(|last| last.take().filter(|(bus, session)| *bus == self.id && *session.name == *name));
+        let session = match last {
+            Ok(Some((_, session))) if !session.is_forgotten.load(Relaxed) => session,
+            _ => self.find(name),
+        };
+        let published = publish(&session);
+        // A thread that is ending does without.
+        let _ = LAST.try_with(|last| last.set(Some((self.id, session))));
+        published
     }
 
     /// The session of this name, made now if it is not there.
