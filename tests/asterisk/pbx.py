@@ -134,6 +134,13 @@ class Manager:
             raise ConnectionError(f"Asterisk went away before {event} {fields}")
         return found
 
+    def wait_for_more(self, limit_s: float = WAIT_LIMIT_S) -> None:
+        """Waits until there is an event that was not there before."""
+        with self._changed:
+            count = len(self._events)
+            if not self._changed.wait_for(lambda: len(self._events) > count or self._closed, limit_s):
+                raise TimeoutError(f"no event within {limit_s} s")
+
     def events(self, event: str, **fields: str) -> list[Message]:
         """Returns the events of that name so far whose fields have the values given."""
         wanted = {"Event": event} | fields
@@ -277,6 +284,10 @@ class Pbx:
     def unload_module(self, name: str) -> None:
         """Unloads a module; one that is in use is an error."""
         self.manager.action("ModuleLoad", Module=name, LoadType="unload")
+
+    def reload_module(self, name: str) -> None:
+        """Has a module read its configuration again."""
+        self.manager.action("ModuleLoad", Module=name, LoadType="reload")
 
     def complaints(self, since: int = 0) -> list[str]:
         """Returns the warnings and errors in Asterisk's log from that character on."""

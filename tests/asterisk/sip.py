@@ -24,15 +24,30 @@ from speech import Samples
 
 FRAME_S = 0.020
 HEADER = struct.Struct(">BBHII")
+LONGEST_CALL_MS = 90_000
+ANSWER_BYE = """<recv request="BYE"/>
+  <send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+</scenario>
+"""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """An RTP payload: its number, its name in SDP, and its bytes in 20 ms."""
+    """An RTP payload: its number, its name in SDP, its bytes in 20 ms, and what is asked for in SDP (`a=fmtp`)."""
 
     payload_type: int
     name: str
     frame_bytes: int
+    attributes: str = ""
 
     def encode(self, samples: Samples) -> bytes:
         """Returns the payload that carries 16-bit `samples`."""
@@ -81,15 +96,26 @@ class Phone:
         """Calls `number` for somebody else, who speaks and hears, and takes keys, at `media_port`; then hangs up."""
         self._run_sipp(number, b"", media_port, duration_ms)
 
-    def _run_sipp(self, number: str, speech: bytes, media_port: int, duration_ms: int) -> None:
+    def stay(self, number: str, media_port: int) -> None:
+        """Calls `number` for somebody else, who speaks and hears at `media_port`, until the other side hangs up."""
+        self._run_sipp(number, b"", media_port, LONGEST_CALL_MS, until_hung_up=True)
+
+    def _run_sipp(
+        self, number: str, speech: bytes, media_port: int, duration_ms: int, until_hung_up: bool = False
+    ) -> None:
         (self._folder / "speech.raw").write_bytes(speech)
         scenario = (CONFIGURATION / "phone.xml").read_text()
         if self._codec is L16_WIDE or not speech:
             scenario = re.sub(r"<nop>.*</nop>", "", scenario)
+        if until_hung_up:
+            scenario = re.sub(r"<pause .*", ANSWER_BYE, scenario, flags=re.DOTALL)
+        if not self._codec.attributes:
+            scenario = re.sub(r"a=fmtp:@payload_type@.*\n", "", scenario)
         values = {
             "media_port": media_port,
             "payload_type": self._codec.payload_type,
             "codec": self._codec.name,
+            "attributes": self._codec.attributes,
             "speech": "speech.raw",
             "duration_ms": duration_ms,
         }
