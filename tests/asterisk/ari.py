@@ -63,11 +63,11 @@ class Ari:
                 raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from None
         return json.loads(text) if text else None
 
-    def wait_for(self, kind: str, channel: str) -> Event:
-        """Returns the first event of that kind, past or to come, of that channel."""
+    def wait_for(self, kind: str, channel: str, **fields: str) -> Event:
+        """Returns the first event of that kind and channel, past or to come, whose fields have the values given."""
 
         def found() -> Event | None:
-            return next(iter(self.events(kind, channel)), None)
+            return next((e for e in self.events(kind, channel) if fields.items() <= e.items()), None)
 
         with self._changed:
             self._changed.wait_for(lambda: found() is not None or self._closed, WAIT_LIMIT_S)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ari import APP, Ari
 from caller import Caller, Tap
 from debian import Tree
 from pbx import CONFIGURATION, Call, Message, Pbx, Ports, free_tcp_port
@@ -202,7 +203,8 @@ def test_a_caller_who_speaks_silences_an_agent_that_does_not_listen(
         f"{interrupted['Played']} ms said to be played, {interrupted['Discarded']} ms not"
     )
     assert after_ms <= 160 + 80
-    assert abs(int(interrupted["Played"]) - heard * 20) <= 40
+    # The fade that ends it is heard, too, and where the agent was uneven a frame is partly tone at either end.
+    assert abs(int(interrupted["Played"]) - heard * 20) <= 80
 
 
 def test_with_barge_in_off_the_agent_goes_on(app: Pbx, tree: Tree, tap: Tap) -> None:
@@ -429,6 +431,16 @@ def full_server() -> Iterator[int]:
             waiting.setblocking(False)
             waiting.connect_ex(server.getsockname())
         yield int(server.getsockname()[1])
+
+
+def test_events_reach_ari(app: Pbx) -> None:
+    with Ari(app.ports.http) as ari, Tap() as agents:
+        call = place(app, agents.port)
+        with agents.accept(8000) as agent:
+            ari.command("POST", f"/applications/{APP}/subscription", eventSource=f"channel:{call.agent_channel}")
+            agent.press("8")
+            event = ari.wait_for("ChannelUserevent", call.agent_channel, eventname="TalkPathKey")
+        assert (event["userevent"]["Key"], event["userevent"]["From"]) == ("8", "agent")
 
 
 # --- the module
