@@ -569,6 +569,7 @@ static int talkpath_exec(struct ast_channel *chan, const char *data)
 {
 	char *text = ast_strdupa(S_OR(data, ""));
 	struct run *run = ast_calloc(1, sizeof(*run));
+	struct ast_format *raw = ast_channel_rawreadformat(chan);
 	int res = 0;
 
 	pbx_builtin_setvar_helper(chan, "TALKPATHSTATUS", "ERROR");
@@ -579,7 +580,7 @@ static int talkpath_exec(struct ast_channel *chan, const char *data)
 	run->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (run->timer < 0) {
 		ast_log(LOG_ERROR, "TalkPath: no timer: %s\n", strerror(errno));
-	} else if (options_parse(&run->options, text, ast_format_get_sample_rate(ast_channel_rawreadformat(chan)))) {
+	} else if (options_parse(&run->options, text, raw ? ast_format_get_sample_rate(raw) : 8000)) {
 		run->candidates.rest = run->options.agents;
 		if (run->options.answers && ast_channel_state(chan) != AST_STATE_UP && ast_answer(chan)) {
 			pbx_builtin_setvar_helper(chan, "TALKPATHSTATUS", "HANGUP");

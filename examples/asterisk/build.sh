@@ -27,7 +27,7 @@ if [ $# -eq 0 ]; then
     done
 fi
 
-libraries=$(pkg-config --variable=libdir talkpath)
+eval "libraries=$(pkg-config --variable=libdir talkpath)" # quoted, too
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here" # so that Asterisk's log names files, not this machine's folders
