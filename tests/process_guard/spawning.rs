@@ -12,7 +12,7 @@ use talkpath::system::process::guardian::{
     Guardian, GuardianConfig, Limits, Notice, Request, SpawnSpec, Stage, Status, Tier,
 };
 
-use crate::harness::{Guard, line, own_directory, program, read, seen_from_here, shell, stat};
+use crate::harness::{Guard, alone, line, own_directory, program, read, seen_from_here, shell, stat};
 
 #[test]
 fn a_program_runs_and_its_end_is_told() {
@@ -35,6 +35,12 @@ fn an_exit_of_137_is_not_a_kill() {
 
 #[test]
 fn a_child_has_its_streams_and_nothing_else_of_an_agent_with_a_thousand_descriptors() {
+    alone("spawning::a_child_has_its_streams_and_nothing_else_of_an_agent_with_a_thousand_descriptors_alone");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_child_has_its_streams_and_nothing_else_of_an_agent_with_a_thousand_descriptors_alone() {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(4_096), hard).expect("more descriptors");
     let nothing = File::open("/dev/null").expect("nothing");
@@ -191,6 +197,12 @@ fn a_child_outlives_the_thread_that_asked_for_it() {
 
 #[test]
 fn the_agent_has_no_child_it_did_not_ask_for_and_its_own_keep_their_codes() {
+    alone("spawning::the_agent_has_no_child_it_did_not_ask_for_and_its_own_keep_their_codes_alone");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn the_agent_has_no_child_it_did_not_ask_for_and_its_own_keep_their_codes_alone() {
     let mut guard = Guard::start();
     let mut own = Vec::new();
     let ids: Vec<(u64, i32)> = (0..40)
@@ -211,6 +223,12 @@ fn the_agent_has_no_child_it_did_not_ask_for_and_its_own_keep_their_codes() {
 
 #[test]
 fn a_host_that_ignores_the_end_of_children_is_told_codes() {
+    alone("spawning::a_host_that_ignores_the_end_of_children_is_told_codes_alone");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_host_that_ignores_the_end_of_children_is_told_codes_alone() {
     #[allow(unsafe_code)]
     // SAFETY: to ignore is no function.
     unsafe {
@@ -225,6 +243,12 @@ fn a_host_that_ignores_the_end_of_children_is_told_codes() {
 
 #[test]
 fn a_forked_worker_neither_asks_nor_ends_anything() {
+    alone("spawning::a_forked_worker_neither_asks_nor_ends_anything_alone");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_forked_worker_neither_asks_nor_ends_anything_alone() {
     let mut guard = Guard::start();
     let (id, mut answers) = guard.echo();
     guard.spawned(id);
@@ -261,6 +285,12 @@ fn in_the_strict_tier_a_child_is_known_by_the_agents_numbers() {
 
 #[test]
 fn a_guardian_that_cannot_start_says_why() {
+    alone("spawning::a_guardian_that_cannot_start_says_why_alone");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_guardian_that_cannot_start_says_why_alone() {
     let directory = std::path::PathBuf::from("/dev/null/records");
     let config = GuardianConfig { runtime_directory: Some(directory), ..GuardianConfig::default() };
     assert!(!Guardian::start(&config).expect("one without records").recorded());

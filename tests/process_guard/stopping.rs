@@ -1,16 +1,17 @@
 //! How programs are ended: on request, by a bound, or because a part of the guardian was killed.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use talkpath::io::clock::Clock;
 use talkpath::system::process::guardian::{
-    Guardian, GuardianConfig, Limit, Limits, Notice, Request, SpawnSpec, Status,
+    Guardian, GuardianConfig, Limit, Limits, Notice, Request, SpawnSpec, Status, Tier,
 };
 
-use crate::harness::{Guard, line, own_directory, shell, stat, wait_until};
+use crate::harness::{Guard, line, own_directory, program, shell, stat, wait_until};
 use crate::scene::descendants;
 
 const KILLED: Status = Status::Signal { number: 9, core_dumped: false };
@@ -135,6 +136,43 @@ fn bounds_are_kept() {
 }
 
 #[test]
+fn a_fork_bomb_is_stopped() {
+    let mut guard = Guard::start();
+    // Two thousand shells at the most, should nobody stop them.
+    let bomb = "b() { [ $1 -gt 0 ] && { b $(($1-1)) & b $(($1-1)) & wait; }; }; b 10";
+    let limits = Limits { nproc: Some(40), ..Limits::default() };
+    let (id, _) = guard.spawn(SpawnSpec { limits, ..shell(bomb) });
+    let reached = guard.until(|notice| matches!(notice, Notice::LimitReached { .. } | Notice::Exited { .. }));
+    assert!(matches!(reached, Notice::LimitReached { which: Limit::Processes, .. }), "{reached:?}");
+    assert_eq!(guard.exit_of(id), KILLED);
+    assert!(guard.tree_gone(id) > 40);
+}
+
+#[test]
+fn a_program_whose_first_thread_has_ended_is_not_taken_for_dead() {
+    let mut guard = Guard::start();
+    let script = "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n\
+                  print('ready', flush=True)\nctypes.PyDLL(None).pthread_exit(None)";
+    let (id, mut output) = guard.request(program(&["python3", "-c", script]));
+    let (pid, _pidfd) = guard.spawned(id);
+    assert_eq!(line(&mut output), "ready");
+    wait_until("its first thread has ended", || stat(pid, 3).is_none());
+    guard.guardian.request(&Request::Signal { id, signal: 9, whole_tree: true }, &[]).expect("sent");
+    assert_eq!((guard.exit_of(id), guard.tree_gone(id)), (KILLED, 1));
+}
+
+#[test]
+fn a_burst_of_requests_is_taken() {
+    let mut guard = Guard::start();
+    for _ in 0..400 {
+        guard.request(shell("exit 8"));
+    }
+    for id in 1..=400 {
+        assert_eq!(guard.exit_of(id), Status::Code(8));
+    }
+}
+
+#[test]
 fn a_killed_keeper_takes_its_tree_with_it_and_no_other() {
     let mut guard = Guard::start();
     let (id, mut output) = guard.request(shell("setsid sh -c 'echo $$; exec sleep 1000' & wait"));
@@ -190,7 +228,34 @@ fn a_dropped_guardian_ends_what_it_keeps() {
 
 #[test]
 fn the_next_start_ends_what_a_massacre_has_left() {
-    let mut guard = Guard::start();
+    massacre(Guard::start());
+}
+
+#[test]
+fn the_next_start_ends_what_a_massacre_has_left_in_a_control_group() {
+    // Where the system does not allow it, the error is told in `survivors`.
+    if let Ok(guard) = Guard::try_start(Tier::Cgroup) {
+        let pid = guard.pid();
+        let group = || {
+            let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+            let points = mounts.lines().filter(|line| line.contains(" - cgroup2 ")).map(|line| line.split(' ').nth(4));
+            let points: Vec<_> = points.map(|point| point.expect("a mount point").to_owned()).collect();
+            points.iter().any(|point| find(Path::new(point), &format!("talkpath-{pid}")))
+        };
+        assert!(group());
+        massacre(guard);
+        assert!(!group());
+    }
+}
+
+/// Whether there is a directory of that name at any depth.
+fn find(directory: &Path, name: &str) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.any(|entry| entry.file_name() == name || find(&entry.path(), name))
+}
+
+fn massacre(mut guard: Guard) {
     let (id, mut output) = guard.request(shell("setsid sh -c 'echo $$; exec sleep 1000' & wait"));
     let (pid, _pidfd) = guard.spawned(id);
     let grandchild: i32 = line(&mut output).parse().expect("a process id");

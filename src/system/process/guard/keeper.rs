@@ -45,6 +45,7 @@ pub(crate) struct Charge<'a> {
 
 /// Starts the child and keeps it until nothing of it is left; for a process just forked.
 pub(crate) fn keep(mut charge: Charge<'_>) -> ! {
+    sys::set_name(c"talkpath-keeper");
     let outlet = Outlet::new(charge.agent, PollFd::hung_up(charge.control.as_raw_fd()));
     let id = charge.id;
     match prepare(&mut charge) {

@@ -26,15 +26,7 @@ use nix::sys::wait::waitpid;
 /// # Errors
 /// The system's, if it can be executed neither from memory nor from a file.
 pub(super) fn start(socket: BorrowedFd<'_>) -> std::io::Result<()> {
-    let from_memory = in_memory().and_then(|file| run(format!("/proc/self/fd/{}", file.as_raw_fd()), socket));
-    from_memory.or_else(|_| {
-        let (path, file) = on_disk()?;
-        // A file still open for writing is not executed.
-        drop(file);
-        let started = run(&path, socket);
-        let _ = std::fs::remove_file(&path);
-        started
-    })
+    from_memory(socket).or_else(|_| from_disk(socket))
 }
 
 /// The directory where guardians leave records: of the user's own, gone when the machine is started anew if it can be.
@@ -45,7 +37,7 @@ pub(in crate::system::process) fn runtime_directory() -> PathBuf {
     }
 }
 
-fn in_memory() -> std::io::Result<File> {
+fn from_memory(socket: BorrowedFd<'_>) -> std::io::Result<()> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // A kernel before 6.3 does not know the wish to be executable; from then on it may insist on it.
     let executable = MFdFlags::from_bits_retain(MFD_EXEC);
@@ -56,17 +48,22 @@ fn in_memory() -> std::io::Result<File> {
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     // A file open for writing cannot be executed: go on with another descriptor of it.
-    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    run(format!("/proc/self/fd/{}", file.as_raw_fd()), socket)
 }
 
-fn on_disk() -> std::io::Result<(PathBuf, File)> {
+fn from_disk(socket: BorrowedFd<'_>) -> std::io::Result<()> {
     let directory = runtime_directory().parent().map_or_else(std::env::temp_dir, Path::to_owned);
     let path = directory.join(format!("talkpath-guard-{}", std::process::id()));
     // One left by a process that had the same number; somebody else's is not removed, and then not opened either.
     let _ = std::fs::remove_file(&path);
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?;
-    file.write_all(PROGRAM)?;
-    Ok((path, file))
+    let written = file.write_all(PROGRAM);
+    // A file still open for writing is not executed.
+    drop(file);
+    let started = written.and_then(|()| run(&path, socket));
+    let _ = std::fs::remove_file(&path);
+    started
 }
 
 fn run(path: impl AsRef<Path>, socket: BorrowedFd<'_>) -> std::io::Result<()> {
@@ -92,3 +89,30 @@ fn run(path: impl AsRef<Path>, socket: BorrowedFd<'_>) -> std::io::Result<()> {
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/talkpath-guard"));
 /// `MFD_EXEC` of linux/memfd.h.
 const MFD_EXEC: u32 = 0x10;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn it_runs_from_memory_and_from_disk() {
+        type Way = fn(BorrowedFd<'_>) -> std::io::Result<()>;
+        for way in [from_memory as Way, from_disk] {
+            let (ours, theirs) =
+                socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("sockets");
+            // Before it could be said: a greeting that it does not understand, which it answers by a refusal.
+            super::super::passing::send(ours.as_fd(), b"?", &[]).expect("sent");
+            way(theirs.as_fd()).expect("it runs");
+            drop(theirs);
+            assert_eq!(super::super::wait(ours.as_fd(), nix::poll::PollFlags::POLLIN, 10_000), Ok(true));
+            let mut buffer = [0; 64];
+            let packet = super::super::passing::receive(ours.as_fd(), &mut buffer).expect("heard").expect("a packet");
+            assert_eq!(buffer[..packet.len][..2], [1, super::super::Stage::Request as u8]);
+        }
+        assert!(!std::env::temp_dir().join(format!("talkpath-guard-{}", std::process::id())).exists());
+    }
+}
