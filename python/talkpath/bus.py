@@ -185,8 +185,8 @@ class Subscription(_talkpath.BusSubscription):
         if asyncio._get_running_loop() is not None:
             self._bind_to(_Hub.running())
 
-    async def batches(self, max_events: int = 1024) -> AsyncIterator[list[Event | Gap]]:
-        """All that waits, at once and again: lists of at most `max_events`."""
+    async def batches(self, max_events: int = 256) -> AsyncIterator[list[Event | Gap]]:
+        """All that waits, at once and again: lists of at most `max_events`; longer ones leave the processor's cache."""
         while True:
             if batch := self.drain(max_events):
                 yield batch
