@@ -87,11 +87,40 @@ at("planted")
 """
 
 
+SUPERVISOR = """
+import asyncio, sys
+from talkpath import EventBus, ProcessManager
+from talkpath.secret import SecretStore
+
+path, source = sys.argv[1:]
+
+async def main():
+    secret = SecretStore.open(path, source=source)["CANARY"]
+    bus = EventBus()
+    manager = ProcessManager(bus=bus)
+    with bus.subscribe("*", "*") as events:
+        bus.publish("call", "agent:key", {"key": secret})
+        sleeping = await manager.start(["sleep", "60"])
+        asks = "printf 'Password: '; read -r line; echo got ${#line} letters; exec sleep 60"
+        asking = await manager.start(["sh", "-c", asks], pty=True, console="call")
+        await asking.send_line(secret)
+        async for event in events:
+            print(event.kind, repr(event.data), flush=True)
+            if event.kind == "console" and "letters" in repr(event.data):
+                break
+        print("programs", sleeping.pid, asking.pid, flush=True)
+        print("typed", flush=True)
+        sys.stdin.readline()
+
+asyncio.run(main())
+"""
+
+
 class Agent:
-    def __init__(self, tmp_path: Path, store: Path, source: str) -> None:
+    def __init__(self, tmp_path: Path, store: Path, source: str, program: str = AGENT) -> None:
         self.errors = (tmp_path / "stderr").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", AGENT, str(store), source],
+            [sys.executable, "-c", program, str(store), source],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -138,12 +167,17 @@ def canary() -> bytes:
 
 
 @pytest.fixture
-def agent(tmp_path: Path, canary: bytes) -> Iterator[Agent]:
-    store, source = tmp_path / "secrets.age", f"file:{tmp_path / 'key'}"
-    made = SecretStore.create(store, source=source)
+def store(tmp_path: Path, canary: bytes) -> tuple[Path, str]:
+    path, source = tmp_path / "secrets.age", f"file:{tmp_path / 'key'}"
+    made = SecretStore.create(path, source=source)
     made.set("CANARY", bytearray(canary))
     made.set("OTHER", bytearray(b"other"))
-    agent = Agent(tmp_path, store, source)
+    return path, source
+
+
+@pytest.fixture
+def agent(tmp_path: Path, store: tuple[Path, str]) -> Iterator[Agent]:
+    agent = Agent(tmp_path, *store)
     yield agent
     agent.end()
 
@@ -233,6 +267,28 @@ def test_nothing_shows_the_secret_or_its_key(tmp_path: Path, agent: Agent, canar
         agent.reaches("register")
     agent.reaches("planted")
     assert hits(agent.process.pid, looked_for), "the search itself"
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_events_and_programs_that_it_starts_do_not_show_it(
+    tmp_path: Path, store: tuple[Path, str], canary: bytes
+) -> None:
+    looked_for = matcher(canary, *key_of(tmp_path))
+    agent = Agent(tmp_path, *store, program=SUPERVISOR)
+    try:
+        agent.reaches("typed")
+        assert "agent:key {'key': SecretRef(CANARY)}" in agent.said
+        assert f"got {len(canary)} letters" in agent.said
+        assert not looked_for.search((agent.said + agent.stderr()).encode())
+        # Of both programs one has read the secret and then become another; the guard is their parent.
+        programs = [int(pid) for pid in agent.said.partition("programs ")[2].split()[:2]]
+        for pid in (agent.process.pid, *programs, parent(programs[0])):
+            assert hits(pid, looked_for) == []
+    finally:
+        agent.end()
 
 
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
