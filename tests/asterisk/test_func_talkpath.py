@@ -226,10 +226,15 @@ def test_it_stays_with_a_call_that_is_moved(listener: Pbx, tap: Tap, prompt: Pro
         # Bridging takes both out of their dialplans, by masquerades.
         listener.manager.action("Bridge", Channel1=agent_name(one), Channel2=agent_name(other))
         listener.manager.wait_for("BridgeEnter", Uniqueid=one.agent_channel)
-        second.say(np.zeros(800, np.int16))
+        listener.manager.wait_for("BridgeEnter", Uniqueid=other.agent_channel)
+        before = len(events(one, STARTED))
         caller.say(part)
-        started = listener.manager.wait_for("UserEvent", UserEvent=STARTED)
-        assert started["Direction"] == "rx"
+        assert wait_for(one, STARTED, before + 1)["Direction"] == "rx"
+        assert wait_for(one, STOPPED, before + 1)["Direction"] == "rx"
+        assert events(other, STARTED) == []
+        second.say(part)
+        wait_for(other, STARTED)
+        assert len(events(one, STARTED)) == before + 1
 
 
 def test_it_loads_and_unloads(listener: Pbx, tap: Tap) -> None:
