@@ -3,6 +3,7 @@
 
 mod harness;
 mod killed;
+mod recording;
 mod resume;
 mod rotation;
 mod tampering;

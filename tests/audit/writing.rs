@@ -104,7 +104,8 @@ fn options_and_records_out_of_range_are_refused() {
 #[test]
 fn an_entry_says_what_happened_without_its_secrets() {
     let redactor = Redactor::default();
-    let entry = |payload| Entry { session: "call \"1\"", sequence: 7, kind: "console", time_us: 5, payload };
+    let entry =
+        |payload| Entry { session: "call \"1\"", sequence: 7, kind: "console", time_us: 5, origin: None, payload };
     assert_eq!(
         entry(EntryPayload::Json(r#"{"z": 1.0,"password":"x","a":2}"#)).to_json(&redactor),
         r#"{"session":"call \"1\"","sequence":7,"kind":"console","time_us":5,"redacted":1,"payload":{"z": 1.0,"password":"[redacted]","a":2}}"#

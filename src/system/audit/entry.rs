@@ -19,6 +19,8 @@ pub struct Entry<'a> {
     pub kind: &'a str,
     /// When it happened, in microseconds since 1970.
     pub time_us: u64,
+    /// Where it came from, if another process published it: that one's name, and its number there.
+    pub origin: Option<(&'a str, u64)>,
     /// What it says.
     pub payload: EntryPayload<'a>,
 }
@@ -47,6 +49,11 @@ impl Entry<'_> {
         let _ = write!(json, ",\"sequence\":{},\"kind\":", self.sequence);
         push_text(&mut json, &kind);
         let _ = write!(json, ",\"time_us\":{}", self.time_us);
+        if let Some((name, sequence)) = self.origin {
+            json.push_str(",\"origin\":{\"name\":");
+            push_text(&mut json, name);
+            let _ = write!(json, ",\"sequence\":{sequence}}}");
+        }
         let redacted = in_session + in_kind + in_payload;
         if redacted > 0 {
             let _ = write!(json, ",\"redacted\":{redacted}");

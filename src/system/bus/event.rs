@@ -17,6 +17,19 @@ pub struct Event {
     pub time_us: u64,
     /// What there is to say about it.
     pub payload: Payload,
+    /// Where it came from, if another process published it; a bridge sends on only what has none.
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// Where an event of another process came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The other bus, as its bridge names it.
+    pub name: Arc<str>,
+    /// Its number in its session there.
+    pub sequence: u64,
+    /// When it was published there, in microseconds since 1970.
+    pub time_us: u64,
 }
 
 /// Events that a subscriber was too slow for: dropped, and counted exactly.

@@ -67,7 +67,7 @@ mod tests {
 
     fn event(session: &Arc<str>, sequence: u64) -> Event {
         let (session, payload) = (Arc::clone(session), Payload::json("1"));
-        Event { sequence, session, kind: "k".into(), time_us: 0, payload }
+        Event { sequence, session, kind: "k".into(), time_us: 0, payload, origin: None }
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod wake;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Delivery, Event, Gap};
+pub use event::{Delivery, Event, Gap, Origin};
 pub use pattern::{Filter, Pattern};
 pub use payload::{Opaque, Payload};
 pub use publisher::Publisher;
@@ -179,7 +179,7 @@ impl Bus {
     fn send(&self, session: &str, kind: &str, payload: Payload, patience: Patience<'_>) -> Result<u64> {
         check_process(self.shared.process)?;
         check_name("session", session)?;
-        self.shared.sessions.with(session, |session| self.shared.send(session, kind, payload, patience))
+        self.shared.sessions.with(session, |session| self.shared.send(session, kind, payload, None, patience))
     }
 
     /// What it allows.

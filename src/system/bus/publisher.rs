@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::event::Event;
+use super::event::{Event, Origin};
 use super::payload::Payload;
 use super::ring::Ring;
 use super::sessions::{Aftermath, Outcome, Session};
@@ -16,6 +16,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Publisher {
     bus: Arc<Shared>,
     session: Arc<Session>,
+    origin: Option<Arc<Origin>>,
 }
 
 /// What a publisher does when there is no room.
@@ -31,7 +32,13 @@ pub(super) enum Patience<'a> {
 
 impl Publisher {
     pub(super) fn new(bus: Arc<Shared>, session: Arc<Session>) -> Self {
-        Self { bus, session }
+        Self { bus, session, origin: None }
+    }
+
+    /// Publishes on behalf of another process: its events carry `origin`, and the time it has.
+    #[must_use]
+    pub fn with_origin(self, origin: Origin) -> Self {
+        Self { origin: Some(Arc::new(origin)), ..self }
     }
 
     /// The session's name.
@@ -65,7 +72,7 @@ impl Publisher {
     }
 
     fn send(&self, kind: &str, payload: Payload, patience: Patience<'_>) -> Result<u64> {
-        self.bus.send(&self.session, kind, payload, patience)
+        self.bus.send(&self.session, kind, payload, self.origin.as_ref(), patience)
     }
 }
 
@@ -76,6 +83,7 @@ impl Shared {
         session: &Arc<Session>,
         kind: &str,
         mut payload: Payload,
+        origin: Option<&Arc<Origin>>,
         patience: Patience<'_>,
     ) -> Result<u64> {
         check_process(self.process)?;
@@ -90,7 +98,7 @@ impl Shared {
         loop {
             let session = found.as_ref().unwrap_or(session);
             let mut aftermath = Aftermath::default();
-            let full = match session.publish(kind, payload, &self.directory, &mut aftermath) {
+            let full = match session.publish(kind, payload, origin, &self.directory, &mut aftermath) {
                 Outcome::Published(sequence) => {
                     aftermath.settle();
                     return Ok(sequence);

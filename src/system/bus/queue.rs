@@ -225,6 +225,7 @@ mod tests {
             kind: Arc::clone(&name),
             time_us: 0,
             payload: Payload::bytes(vec![0; bytes]),
+            origin: None,
         };
         let options = Options { policy: Policy::DropOldest, capacity_bytes: 4_000, ..Options::default() };
         let mut queue = Queue::new(&options);
@@ -281,6 +282,7 @@ mod tests {
                     kind: "k".into(),
                     time_us: 0,
                     payload: Payload::json("1"),
+                    origin: None,
                 };
                 queue.push(event, &mut Evicted::default());
                 prop_assert!(queue.events() <= capacity);
@@ -311,6 +313,7 @@ mod tests {
                     kind: Arc::clone(&names[kind]),
                     time_us: 0,
                     payload: Payload::json("1"),
+                    origin: None,
                 };
                 queue.push(event, &mut Evicted::default());
                 prop_assert!(queue.events() <= 6 && queue.held.len() <= 2 * 6 + MIN_EMPTY_PLACES + 1);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::Directory;
-use super::event::Event;
+use super::event::{Event, Origin};
 use super::payload::Payload;
 use super::queue::Evicted;
 use super::ring::{Call, Ring};
@@ -157,6 +157,7 @@ impl Session {
         &self,
         kind: &str,
         payload: Payload,
+        origin: Option<&Arc<Origin>>,
         directory: &Directory,
         aftermath: &mut Aftermath,
     ) -> Outcome {
@@ -169,7 +170,8 @@ impl Session {
         let sequence = state.sequence + 1;
         let route = state.route(&self.name, kind, directory);
         let (session, kind) = (Arc::clone(&self.name), Arc::clone(&route.kind));
-        let event = Event { sequence, session, kind, time_us, payload };
+        let time_us = origin.map_or(time_us, |origin| origin.time_us);
+        let event = Event { sequence, session, kind, time_us, payload, origin: origin.cloned() };
         if let Err((ring, payload)) = route.hand_over(event, aftermath) {
             return Outcome::Full(ring, payload);
         }
