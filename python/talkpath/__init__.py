@@ -16,6 +16,7 @@ from talkpath._talkpath import (
     level,
     resample,
 )
+from talkpath.audit import Audit
 from talkpath.bus import EventBus, Subscription
 from talkpath.errors import (
     AccessDenied,
@@ -54,6 +55,7 @@ from talkpath.session import Events, Input, NetworkStats, Session, Stats
 
 __all__ = [
     "AccessDenied",
+    "Audit",
     "Decoder",
     "Drained",
     "Dtmf",

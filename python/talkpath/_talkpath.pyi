@@ -12,6 +12,7 @@ from talkpath.events import Certainty, EndReason
 
 __version__: Final[str]
 __all__ = [
+    "Audit",
     "AuditLines",
     "Bus",
     "BusEvent",
@@ -73,8 +74,10 @@ __all__ = [
     "encode",
     "harden",
     "is_hardened",
+    "know_secret",
     "level",
     "read_env_file",
+    "redact_text",
     "resample",
     "resolve_listen",
     "running_agents",
@@ -112,6 +115,8 @@ class BusEvent:
     def kind(self) -> str: ...
     @property
     def time_us(self) -> int: ...
+    @property
+    def origin(self) -> str | None: ...
     @property
     def data(self) -> Any: ...
     def json(self) -> str: ...
@@ -185,6 +190,33 @@ class LoopBell:
     def __new__(cls, event_loop: Callable[[], object]) -> LoopBell: ...
     def fileno(self) -> int: ...
     def take(self) -> list[int]: ...
+
+@disjoint_base
+class Audit:
+    def __new__(
+        cls,
+        bus: Bus,
+        path: str | PathLike[str],
+        *,
+        session: str = "*",
+        kind: str = "*",
+        max_file_bytes: int | None = None,
+        sync: float | Literal["every", "when_full"] | None = None,
+        key: bytes | SecretRef | None = None,
+        when_full: Literal["wait", "drop"] = "wait",
+        capacity: int | None = None,
+        capacity_bytes: int | None = None,
+        names: Sequence[str] = [],
+        not_names: Sequence[str] = [],
+        patterns: Sequence[str] = [],
+    ) -> Self: ...
+    def flush(self, timeout_s: float = 10.0) -> str: ...
+    def close(self, timeout_s: float = 10.0) -> str: ...
+    @property
+    def head(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    def _stats(self) -> tuple[int, int, int, int, str | None]: ...
 
 @final
 class AuditLines:
@@ -553,10 +585,12 @@ def resample(samples: Buffer, from_rate: int, to_rate: int, quality: _Quality = 
 def audit_verify(
     paths: Sequence[str | PathLike[str]],
     *,
-    key: bytes | None = None,
+    key: bytes | SecretRef | None = None,
     partial: bool = False,
     head: str | None = None,
 ) -> str: ...
+def know_secret(secret: str | bytes | SecretRef) -> None: ...
+def redact_text(text: str) -> tuple[str, int]: ...
 def audioop_add(fragment1: Buffer, fragment2: Buffer, width: int, /) -> bytes: ...
 def audioop_adpcm2lin(
     fragment: Buffer, width: int, state: tuple[int, int] | None, /

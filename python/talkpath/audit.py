@@ -1,14 +1,95 @@
 """Audit logs: append-only files in which every later change shows."""
 
+import atexit
+import contextlib
 import json
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
-from talkpath._talkpath import AuditLines, audit_verify
+from talkpath import _talkpath
+from talkpath._talkpath import AuditLines, Bus, SecretRef, audit_verify, know_secret, redact_text
+from talkpath.errors import TalkpathError
 
 StrPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How a recording does."""
+
+    events: int
+    """How many events are in the file."""
+    lost: int
+    """How many were dropped, as the disk refused; the log says so, too."""
+    waiting: int
+    refusals: int
+    """How often the disk refused."""
+    stalled: str | None
+    """Why it refuses now."""
+
+
+class Audit(_talkpath.Audit):
+    """Records a bus in an audit log, from now on: `with talkpath.Audit(bus, "audit.log"):`, or until `close()`.
+
+    No event is lost on the way: while the disk is slow or full, publishers wait as for any lossless subscriber, unless
+    `when_full="drop"` has events counted and dropped. Before anything is written secrets are taken out of it, by their
+    names, their looks and their values; see `know_secret`.
+
+    - `session`, `kind`: globs of what is recorded
+    - `max_file_bytes`: how long a file grows before the log goes on in the next (64 MiB)
+    - `sync`: how many seconds apart the disk is waited for (1), "every" write, or "when_full", only at a file's end
+    - `key`: bytes or a SecretRef with which alone the chain can be made and verified
+    - `capacity`, `capacity_bytes`: how many events may wait for the disk (65,536; 64 MiB)
+    - `names`, `not_names`: more names whose values are secret, and some whose values are not
+    - `patterns`: regular expressions of what is secret, whole or in a group named `secret`
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        path: StrPath,
+        *,
+        session: str = "*",
+        kind: str = "*",
+        max_file_bytes: int | None = None,
+        sync: float | Literal["every", "when_full"] | None = None,
+        key: bytes | SecretRef | None = None,
+        when_full: Literal["wait", "drop"] = "wait",
+        capacity: int | None = None,
+        capacity_bytes: int | None = None,
+        names: Sequence[str] = (),
+        not_names: Sequence[str] = (),
+        patterns: Sequence[str] = (),
+    ) -> None:
+        """What is given has been read by the core."""
+        _open.add(self)
+
+    def stats(self) -> Stats:
+        """How it does."""
+        return Stats(*self._stats())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_open: "weakref.WeakSet[Audit]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """What was published before the program's end is recorded."""
+    for audit in list(_open):
+        with contextlib.suppress(TalkpathError):
+            audit.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +135,9 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def verify(*paths: StrPath, key: bytes | None = None, partial: bool = False, head: str | None = None) -> Report:
+def verify(
+    *paths: StrPath, key: bytes | SecretRef | None = None, partial: bool = False, head: str | None = None
+) -> Report:
     """Verifies a log, given as its live file (those before it are found beside it) or as all of its files.
 
     `key` is what its chain was made with, if it was. `partial` takes a log whose first files are not given. `head` is a
@@ -81,4 +164,15 @@ def records(*paths: StrPath) -> Iterator[dict[str, Any]]:
 
 _BATCH = 1000
 
-__all__ = ["File", "Finding", "Report", "lines", "records", "verify"]
+__all__ = [
+    "Audit",
+    "File",
+    "Finding",
+    "Report",
+    "Stats",
+    "know_secret",
+    "lines",
+    "records",
+    "redact_text",
+    "verify",
+]

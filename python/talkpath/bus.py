@@ -21,13 +21,16 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias, overload
 
 from talkpath import _talkpath
 from talkpath._talkpath import BusEvent as Event
 from talkpath._talkpath import BusGap as Gap
 from talkpath._talkpath import BusListener as Listener
 from talkpath._waiting import Signal
+
+if TYPE_CHECKING:
+    from talkpath.audit import Audit
 
 Policy: TypeAlias = Literal["lossless", "drop_oldest", "conflate"]
 """What happens when a subscriber's queue is full: the publisher waits, the oldest events make room, or only the newest
@@ -151,6 +154,12 @@ class EventBus(_talkpath.Bus):
                 self._listeners[session_id] = left
         for listener in gone:
             listener.close()
+
+    def audit(self, path: "str | os.PathLike[str]", **options: Any) -> "Audit":
+        """Records what is published from now on in an audit log; see `talkpath.Audit` for the options."""
+        from talkpath.audit import Audit
+
+        return Audit(self, path, **options)
 
     async def send(self, session_id: str, event_type: str, data: Any = None) -> int:
         """Publishes an event from an event loop: awaits room where `publish` would have to wait, and so fails."""

@@ -37,7 +37,6 @@ use crate::{Error, Result};
 fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<frame::Frame>()?;
-    module.add_class::<audit::AuditLines>()?;
     module.add_class::<decoder::Decoder>()?;
     module.add_class::<encoder::Encoder>()?;
     module.add_class::<resampler::Resampler>()?;
@@ -56,7 +55,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(codec::decode_with_kernel, module)?)?;
     module.add_function(wrap_pyfunction!(level::level, module)?)?;
     module.add_function(wrap_pyfunction!(resampler::resample_whole, module)?)?;
-    module.add_function(wrap_pyfunction!(audit::audit_verify, module)?)?;
+    audit::register(module)?;
     audioop::register(module)?;
     secret::register(module)?;
     bus::register(module)?;

@@ -1,14 +1,16 @@
 """Audit logs from Python and the command line: verdicts, exit codes, and a second implementation of the format."""
 
 import json
+import multiprocessing
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from audit_format import log
-from talkpath import InvalidArgument, audit
+from audit_format import log, read
+from talkpath import Audit, EventBus, InvalidArgument, LimitExceeded, SecretRef, SessionEnded, audit
 
 RECORDS = [("opened", {}), ("event", {"session": "s", "payload": {"a": [1, "ü"]}}), ("event", {}), ("closed", {})]
 
@@ -110,3 +112,90 @@ def test_show_ends_quietly_when_nobody_reads_on(file: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+def test_a_bus_is_recorded_and_another_implementation_reads_it(tmp_path: Path) -> None:
+    bus, path = EventBus(), tmp_path / "audit.log"
+    with bus.audit(path, kind="voice:*") as recording:
+        bus.publish("call-1", "voice:x", {"n": 1, "größe": [None, 1.5]})
+        bus.publish("call-1", "console", "not asked for")
+        bus.publish("call-1", "voice:y", b"\0\1")
+        noted = recording.flush()
+        assert recording.head == noted
+        stats = recording.stats()
+        assert (stats.events, stats.lost, stats.waiting, stats.refusals, stats.stalled) == (2, 0, 0, 0, None)
+        assert recording.path == path
+    with pytest.raises(SessionEnded):
+        recording.flush()
+    number, kinds, said = zip(*read(path.read_bytes()), strict=True)
+    assert (number, kinds) == ((1, 2, 3, 4), ("opened", "event", "event", "closed"))
+    assert said[1]["payload"] == {"n": 1, "größe": [None, 1.5]}
+    assert said[2]["payload"] == {"base64": "AAE="}
+    assert [it["sequence"] for it in said[1:3]] == [1, 3]
+    assert audit.verify(path, head=noted).verdict == "intact"
+
+
+def test_secrets_are_taken_out_by_name_looks_value_and_pattern(tmp_path: Path) -> None:
+    bus, path = EventBus(), tmp_path / "audit.log"
+    SecretRef(bytearray(b"Xq7canary-sealed"))
+    audit.know_secret("Xq7canary-known")
+    with Audit(bus, path, names=["room_code"], not_names=["page_token"], patterns=["(?<secret>Xq7[0-9]+) calls"]):
+        bus.publish("s", "a:b", {"password": "Xq7canary", "roomCode": "Xq7canary", "page_token": "stays"})
+        bus.publish("s", "a:b", "typed Xq7canary-sealed, then Xq7canary-known; Xq7123 calls")
+        bus.publish("s", "a:b", b"raw Xq7canary-known bytes")
+    whole = path.read_text(errors="replace")
+    assert "Xq7" not in whole
+    events = [it for it in audit.records(path) if it["type"] == "event"]
+    assert events[0]["payload"] == {"password": "[redacted]", "roomCode": "[redacted]", "page_token": "stays"}
+    assert events[1]["payload"] == "typed [redacted], then [redacted]; [redacted] calls"
+    assert audit.redact_text("token=abc") == ("token=[redacted]", 1)
+
+
+def test_options_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    bus, path = EventBus(), tmp_path / "audit.log"
+    for options in ({"sync": "x"}, {"when_full": "x"}, {"key": b"short"}, {"patterns": ["("]}, {"max_file_bytes": 1}):
+        with pytest.raises(InvalidArgument):
+            Audit(bus, path, **options)
+    with (
+        Audit(bus, path, sync="every", key=SecretRef(bytearray(b"a key of many bytes"))),
+        pytest.raises(LimitExceeded, match="is writing the log, wanted one writer"),
+    ):
+        Audit(bus, path)
+    assert audit.verify(path, key=b"a key of many bytes").verdict == "intact"
+
+
+def test_at_the_end_of_the_program_the_log_is_closed(tmp_path: Path) -> None:
+    program = """
+        import sys, talkpath
+        bus = talkpath.EventBus.instance()
+        recording = bus.audit(sys.argv[1])
+        for number in range(5000):
+            bus.publish("s", "a:b", {"number": number})
+    """
+    path = tmp_path / "audit.log"
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = audit.verify(path)
+    assert (report.verdict, report.closed, report.records) == ("intact", True, 5002)
+
+
+def _in_child(recording: Audit) -> None:
+    try:
+        recording.flush()
+    except InvalidArgument as error:
+        sys.exit(7 if "forked" in str(error) else 8)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_leaves_its_parents_log_alone(tmp_path: Path) -> None:
+    bus, path = EventBus(), tmp_path / "audit.log"
+    with bus.audit(path) as recording:
+        bus.publish("s", "a:b", 1)
+        child = multiprocessing.get_context("fork").Process(target=_in_child, args=(recording,))
+        child.start()
+        child.join(30)
+        assert child.exitcode == 7
+        bus.publish("s", "a:b", 2)
+    report = audit.verify(path)
+    assert (report.verdict, report.closed, report.records, report.findings) == ("intact", True, 4, ())

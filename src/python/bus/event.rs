@@ -54,6 +54,12 @@ impl BusEvent {
         self.event.time_us
     }
 
+    /// Which other process it came from, as its bridge is named; None if it was published in this one.
+    #[getter]
+    fn origin(&self) -> Option<&str> {
+        self.event.origin.as_ref().map(|origin| &*origin.name)
+    }
+
     /// What was published: the object itself if Python published it.
     #[getter]
     fn data(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

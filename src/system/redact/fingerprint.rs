@@ -70,16 +70,13 @@ impl KnownSecrets {
             return Err(Error::new(ErrorKind::LimitExceeded, format!("more than {MAX_SECRETS} known secrets")));
         }
         prints.count += usize::from(prints.add(secret));
-        let hex: Zeroizing<Vec<u8>> = Zeroizing::new(secret.iter().flat_map(|byte| hex_digits(*byte, false)).collect());
-        prints.add(&hex);
-        let hex: Zeroizing<Vec<u8>> = Zeroizing::new(secret.iter().flat_map(|byte| hex_digits(*byte, true)).collect());
-        prints.add(&hex);
-        let escaped: Zeroizing<Vec<u8>> = Zeroizing::new(secret.iter().flat_map(|byte| percent(*byte)).collect());
-        prints.add(&escaped);
+        for upper in [false, true] {
+            prints.add(&written(2 * secret.len(), secret.iter().flat_map(|byte| hex_digits(*byte, upper))));
+        }
+        prints.add(&written(3 * secret.len(), secret.iter().flat_map(|byte| percent(*byte))));
         for before in 0..3 {
             // What comes before shifts the bits; the digits that are the secret's alone are the same whatever it is.
-            let mut shifted = Zeroizing::new(vec![0; before]);
-            shifted.extend_from_slice(secret);
+            let shifted = written(before + secret.len(), std::iter::repeat_n(0, before).chain(secret.iter().copied()));
             let own = (before * 8).div_ceil(6)..shifted.len() * 8 / 6;
             for engine in [&STANDARD, &URL_SAFE] {
                 let text = Zeroizing::new(engine.encode(&*shifted));
@@ -192,6 +189,13 @@ fn multiply(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     let folded = (product as u64 & PRIME) + (product >> 61) as u64;
     if folded >= PRIME { folded - PRIME } else { folded }
+}
+
+/// Bytes that are wiped when they go; as there is room from the start, none are left behind where it was too small.
+fn written(capacity: usize, bytes: impl Iterator<Item = u8>) -> Zeroizing<Vec<u8>> {
+    let mut written = Zeroizing::new(Vec::with_capacity(capacity));
+    bytes.for_each(|byte| written.push(byte));
+    written
 }
 
 fn hex_digits(byte: u8, upper: bool) -> [u8; 2] {
