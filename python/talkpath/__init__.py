@@ -47,6 +47,7 @@ from talkpath.events import (
     Underrun,
 )
 from talkpath.lifecycle import ProcessLifecycleManager, send_shell_input, start_interactive_shell
+from talkpath.nats import NatsBridge
 from talkpath.output import Output
 from talkpath.process import Process, ProcessManager
 from talkpath.secret import SecretRef, SecretStore, harden
@@ -75,6 +76,7 @@ __all__ = [
     "Level",
     "LimitExceeded",
     "MarkPlayed",
+    "NatsBridge",
     "NetworkStats",
     "NotFound",
     "Options",

@@ -29,6 +29,7 @@ __all__ = [
     "JitterBuffer",
     "Level",
     "LoopBell",
+    "NatsBridge",
     "Network",
     "Process",
     "ProcessManager",
@@ -206,9 +207,9 @@ class Audit:
         when_full: Literal["wait", "drop"] = "wait",
         capacity: int | None = None,
         capacity_bytes: int | None = None,
-        names: Sequence[str] = [],
-        not_names: Sequence[str] = [],
-        patterns: Sequence[str] = [],
+        names: Sequence[str] | None = None,
+        not_names: Sequence[str] | None = None,
+        patterns: Sequence[str] | None = None,
     ) -> Self: ...
     def flush(self, timeout_s: float = 10.0) -> str: ...
     def close(self, timeout_s: float = 10.0) -> str: ...
@@ -362,6 +363,40 @@ class Level:
     def rms_dbfs(self) -> float: ...
     @property
     def peak_dbfs(self) -> float: ...
+
+@disjoint_base
+class NatsBridge:
+    def __new__(
+        cls,
+        bus: Bus,
+        servers: Sequence[str],
+        *,
+        name: str = "talkpath",
+        prefix: str = "talkpath",
+        send: str | None = "*",
+        receive: str | None = "*",
+        session: str = "*",
+        stream: str | None = None,
+        durable: str | None = None,
+        from_start: bool = False,
+        token: SecretRef | None = None,
+        user: str | None = None,
+        password: SecretRef | None = None,
+        nkey: SecretRef | None = None,
+        credentials: str | PathLike[str] | SecretRef | None = None,
+        tls: bool = False,
+        root_certificates: str | PathLike[str] | None = None,
+        client_certificate: tuple[str | PathLike[str], str | PathLike[str]] | None = None,
+        capacity: int | None = None,
+        capacity_bytes: int | None = None,
+        max_backoff_s: float | None = None,
+    ) -> Self: ...
+    def wait_connected(self, timeout_s: float = 10.0) -> None: ...
+    def flush(self, timeout_s: float = 10.0) -> None: ...
+    def close(self, timeout_s: float = 5.0) -> None: ...
+    @property
+    def origin(self) -> str: ...
+    def _stats(self) -> tuple[bool, int, str | None, int, int, int, int, int, int, int]: ...
 
 @final
 class Network:

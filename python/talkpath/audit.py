@@ -61,9 +61,9 @@ class Audit(_talkpath.Audit):
         when_full: Literal["wait", "drop"] = "wait",
         capacity: int | None = None,
         capacity_bytes: int | None = None,
-        names: Sequence[str] = (),
-        not_names: Sequence[str] = (),
-        patterns: Sequence[str] = (),
+        names: Sequence[str] | None = None,
+        not_names: Sequence[str] | None = None,
+        patterns: Sequence[str] | None = None,
     ) -> None:
         """What is given has been read by the core."""
         _open.add(self)

@@ -31,6 +31,7 @@ from talkpath._waiting import Signal
 
 if TYPE_CHECKING:
     from talkpath.audit import Audit
+    from talkpath.nats import NatsBridge
 
 Policy: TypeAlias = Literal["lossless", "drop_oldest", "conflate"]
 """What happens when a subscriber's queue is full: the publisher waits, the oldest events make room, or only the newest
@@ -160,6 +161,12 @@ class EventBus(_talkpath.Bus):
         from talkpath.audit import Audit
 
         return Audit(self, path, **options)
+
+    def bridge_nats(self, *servers: str, **options: Any) -> "NatsBridge":
+        """Joins this bus to those of other processes over NATS; see `talkpath.NatsBridge` for the options."""
+        from talkpath.nats import NatsBridge
+
+        return NatsBridge(self, *servers, **options)
 
     async def send(self, session_id: str, event_type: str, data: Any = None) -> int:
         """Publishes an event from an event loop: awaits room where `publish` would have to wait, and so fails."""

@@ -35,8 +35,7 @@ pub(super) struct Audit {
 impl Audit {
     #[new]
     #[pyo3(signature = (bus, path, *, session = "*", kind = "*", max_file_bytes = None, sync = None, key = None,
-        when_full = "wait", capacity = None, capacity_bytes = None, names = Vec::new(), not_names = Vec::new(),
-        patterns = Vec::new()))]
+        when_full = "wait", capacity = None, capacity_bytes = None, names = None, not_names = None, patterns = None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
@@ -50,9 +49,9 @@ impl Audit {
         when_full: &str,
         capacity: Option<usize>,
         capacity_bytes: Option<usize>,
-        names: Vec<String>,
-        not_names: Vec<String>,
-        patterns: Vec<String>,
+        names: Option<Vec<String>>,
+        not_names: Option<Vec<String>>,
+        patterns: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let defaults = AuditOptions::default();
         let log = LogOptions {
@@ -60,7 +59,12 @@ impl Audit {
             sync: sync.map_or(Ok(defaults.log.sync), sync_policy)?,
             key: chain_key(key)?,
         };
-        let redactor = RedactorOptions { names, except: not_names, patterns, ..RedactorOptions::default() };
+        let redactor = RedactorOptions {
+            names: names.unwrap_or_default(),
+            except: not_names.unwrap_or_default(),
+            patterns: patterns.unwrap_or_default(),
+            ..RedactorOptions::default()
+        };
         let options = AuditOptions {
             log,
             filter: Filter::new(session, kind)?,

@@ -16,6 +16,7 @@ mod error;
 mod frame;
 mod jitter;
 mod level;
+mod nats;
 mod network;
 mod process;
 mod resampler;
@@ -46,6 +47,7 @@ fn _talkpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::Call>()?;
     module.add_class::<caller::Caller>()?;
     module.add_class::<jitter::JitterBuffer>()?;
+    module.add_class::<nats::NatsBridge>()?;
     module.add_class::<network::Network>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::Target>()?;

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bus;
 pub mod clock;
 mod fork;
+pub mod nats;
 pub mod process;
 pub mod redact;
 pub mod secret;

@@ -24,10 +24,25 @@ from pathlib import Path
 SUITE = "sid"
 """The Debian suite that carries Asterisk 22; no stable release does."""
 
-PACKAGES = ("asterisk", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-en-g722", "sip-tester")
 
-HEADERS = ("asterisk-dev",)
-"""What modules are compiled with; unpacked without what it depends on, since that is Debian's own build tools."""
+@dataclass(frozen=True)
+class Selection:
+    """Packages that are fetched together."""
+
+    name: str
+    packages: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    """Unpacked without what they depend on, since that is Debian's own build tools."""
+    variable: str = ""
+    """Names the folder, if it is set in the environment."""
+
+
+ASTERISK = Selection(
+    "asterisk-22",
+    ("asterisk", "asterisk-core-sounds-en-wav", "asterisk-core-sounds-en-g722", "sip-tester"),
+    headers=("asterisk-dev",),
+    variable="TALKPATH_ASTERISK",
+)
 
 TOOLS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb", "tar")
 """What a machine must have; where one is missing the tests are skipped, and nowhere else."""
@@ -64,8 +79,8 @@ class Tree:
 
     def command(self, program: str) -> list[str]:
         """Returns the start of a command line that runs `program` with the tree's loader and libraries."""
-        libraries = self.modules.parent.parent
-        loader = self._one(f"usr/lib/{libraries.name}/ld-linux-*.so.*")
+        loader = self._one("usr/lib/*/ld-linux-*.so.*")
+        libraries = loader.parent
         paths = [libraries, libraries / "pulseaudio", self.root / "usr/lib"]
         found = next(path for folder in ("usr/sbin", "usr/bin") if (path := self.root / folder / program).exists())
         return [str(loader), "--library-path", ":".join(map(str, paths)), str(found)]
@@ -74,20 +89,20 @@ class Tree:
         return next(iter(sorted(self.root.glob(pattern))))
 
 
-def folder() -> Path:
-    """Returns where the tree is kept between runs: TALKPATH_ASTERISK, or a folder of the user's cache.
+def folder(selection: Selection = ASTERISK) -> Path:
+    """Returns where the tree is kept between runs: as the environment says, or a folder of the user's cache.
 
     The name of the latter says what is in it, so that a list with other packages fetches a tree of its own.
     """
-    if named := os.environ.get("TALKPATH_ASTERISK"):
+    if selection.variable and (named := os.environ.get(selection.variable)):
         return Path(named).absolute()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    contents = hashlib.sha256(" ".join((SUITE, *PACKAGES, *HEADERS)).encode()).hexdigest()
-    return Path(cache) / "talkpath" / f"asterisk-22-{contents[:8]}"
+    contents = hashlib.sha256(" ".join((SUITE, *selection.packages, *selection.headers)).encode()).hexdigest()
+    return Path(cache) / "talkpath" / f"{selection.name}-{contents[:8]}"
 
 
-def install(into: Path) -> Tree:
-    """Returns the tree in `into`, fetching it first where it is not there yet (110 MB, half a minute).
+def install(into: Path, selection: Selection = ASTERISK) -> Tree:
+    """Returns the tree in `into`, fetching it first where it is not there yet (Asterisk: 110 MB, half a minute).
 
     Two test runs that start together wait for each other; a run that was cut short leaves nothing behind that a
     later one would take for whole.
@@ -98,14 +113,14 @@ def install(into: Path) -> Tree:
             with tempfile.TemporaryDirectory(dir=into.parent, prefix="fetch-") as scratch:
                 fresh = Path(scratch) / "tree"
                 fresh.mkdir()
-                _unpack(_download(Path(scratch) / "apt"), fresh)
+                _unpack(_download(Path(scratch) / "apt", selection), fresh)
                 _make_links_relative(fresh)
                 fresh.rename(into)
     return Tree(into)
 
 
-def _download(state: Path) -> list[Path]:
-    """Has apt download HEADERS, and PACKAGES with what they depend on, as if nothing at all were installed."""
+def _download(state: Path, selection: Selection) -> list[Path]:
+    """Has apt download headers, and packages with what they depend on, as if nothing at all were installed."""
     archives = state / "archives"
     for part in (archives / "partial", state / "lists" / "partial"):
         part.mkdir(parents=True)
@@ -129,7 +144,10 @@ def _download(state: Path) -> list[Path]:
         """
     )
     environment = os.environ | {"APT_CONFIG": str(config), "LC_ALL": "C"}
-    for arguments in (["update"], ["--yes", "--download-only", "install", *PACKAGES], ["download", *HEADERS]):
+    steps = [["update"], ["--yes", "--download-only", "install", *selection.packages]]
+    if selection.headers:
+        steps.append(["download", *selection.headers])
+    for arguments in steps:
         done = subprocess.run(
             ["apt-get", "-q", *arguments], cwd=archives, env=environment, capture_output=True, text=True
         )
@@ -162,10 +180,10 @@ def _unpack(packages: list[Path], tree: Path) -> None:
     excludes = [f"--exclude=./usr/share/{name}" for name in UNUSED]
 
     def unpack(package: Path) -> None:
-        contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
         options = ["--keep-directory-symlink", "--no-same-owner", "--no-same-permissions", *excludes]
-        subprocess.run(["tar", "-x", "-C", tree, *options], stdin=contents.stdout, check=True)
-        if contents.wait() != 0:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as contents:
+            subprocess.run(["tar", "-x", "-C", tree, *options], stdin=contents.stdout, check=True)
+        if contents.returncode != 0:
             raise RuntimeError(f"dpkg-deb could not read {package.name}")
 
     with ThreadPoolExecutor(2) as pool:
