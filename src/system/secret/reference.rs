@@ -13,7 +13,7 @@ use zeroize::Zeroize as _;
 
 use super::enclave::Enclave;
 use super::prompt;
-use super::trace::Wipe;
+use super::trace::{Wipe, deeper};
 use super::vault::{Place, Vault};
 use crate::system::redact::KnownSecrets;
 use crate::{Error, Result};
@@ -93,7 +93,8 @@ impl SecretRef {
     /// [`Io`](crate::ErrorKind::Io) if the system gives no memory.
     pub fn expose<R>(&self, body: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let exposed = self.open()?;
-        Ok(super::trace::without_trace(|| body(&exposed)))
+        // What it leaves is wiped when `exposed` goes, also if it panics.
+        Ok(deeper(|| body(&exposed)))
     }
 
     /// Opens it until the result is dropped; [`expose`](Self::expose) is to be preferred, which ends sooner and wipes more.

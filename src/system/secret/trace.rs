@@ -24,9 +24,9 @@ impl Drop for Wipe {
     }
 }
 
-/// Keeps the frames of `work` below those of [`without_trace`], where [`wipe_stack`] writes.
+/// Runs `work` with its frames below the caller's, where a [`Wipe`] that the caller drops later writes.
 #[inline(never)]
-fn deeper<R>(work: impl FnOnce() -> R) -> R {
+pub(super) fn deeper<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
