@@ -36,7 +36,7 @@ fn header() -> String {
     for file in ["status", "version", "g711", "level", "codec", "opus", "resampler", "vad", "speech_gate", "jitter"] {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
-    for file in ["session_config", "receipt", "event", "agent", "session", "server", "audiosocket", "bus"] {
+    for file in ["session_config", "receipt", "event", "agent", "session", "server", "audiosocket", "bus", "process"] {
         builder = builder.with_src(root.join(format!("src/capi/{file}.rs")));
     }
     let mut generated = Vec::new();

@@ -36,6 +36,13 @@ pub struct TalkpathBus {
     bus: Bus,
 }
 
+impl TalkpathBus {
+    /// The bus itself, for what publishes to it.
+    pub(super) fn core(&self) -> &Bus {
+        &self.bus
+    }
+}
+
 /// A subscription to a bus. It may outlive the bus, and then ends.
 pub struct TalkpathSubscription {
     subscription: Subscription,

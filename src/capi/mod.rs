@@ -15,6 +15,7 @@ pub mod g711;
 pub mod jitter;
 pub mod level;
 pub mod opus;
+pub mod process;
 pub mod receipt;
 pub mod resampler;
 pub mod server;

@@ -4,6 +4,9 @@
 //! lock of a reader is held while it waits, so that processes are served whatever the agent's threads and loops do. All
 //! signals are blocked on it: handlers run on the host's threads, and a closed pipe is an error here and no signal.
 
+mod ends;
+mod streams;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -18,7 +21,7 @@ use super::guardian::{Guardian, GuardianConfig, Limit, Notice, Request, SpawnSpe
 use super::handle::{Phase, Shared, Stream};
 use super::mailbox::{Command, Mailbox, Start};
 use super::registry::Registry;
-use super::running::{LINGER, PIPE, Reading, Running, STREAMS};
+use super::running::{PIPE, Running, STREAMS};
 use super::wire::MAX_STOP_IDS;
 use crate::system::clock::Clock;
 use crate::{Error, ErrorKind, Result, Timestamp};
@@ -295,211 +298,6 @@ impl Supervisor {
         }
     }
 
-    /// The guardian is dead, and its children may not be: they are killed, each by a descriptor that means no other.
-    fn lose_guardian(&mut self) {
-        let Some(guardian) = self.guardian.take() else { return };
-        for fd in [guardian.fd(), guardian.pidfd()] {
-            let _ = self.epoll.delete(fd);
-        }
-        drop(guardian);
-        let mut gone = Vec::new();
-        for (number, running) in &mut self.running {
-            if running.status.is_some() {
-                continue;
-            }
-            let watched = running.pidfd.as_ref().is_some_and(|pidfd| {
-                let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-                watch(&self.epoll, pidfd.as_fd(), EpollFlags::EPOLLIN, word(Source::End, *number)).is_ok()
-            });
-            if !watched {
-                gone.push(*number);
-            }
-        }
-        for number in gone {
-            let shared = self.running.get(&number).map(|running| Arc::clone(&running.shared));
-            if let Some(shared) = shared
-                && matches!(shared.state().phase, Phase::Starting)
-            {
-                self.running.remove(&number);
-                self.registry.forget(&shared);
-                fail(&shared, Error::new(ErrorKind::Io, "the guardian died while it started the process"));
-            } else {
-                self.ended(number, ExitStatus::Unknown);
-            }
-        }
-    }
-
-    fn read(&mut self, number: u64, stream: Stream) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let (reading, is_beyond) = running.read(stream, &mut self.scratch, Clock::now());
-        if is_beyond && running.limit.is_none() {
-            running.limit = Some(LimitKind::Output);
-            self.obey(Command::Stop { numbers: vec![number], grace: Duration::ZERO });
-        }
-        match reading {
-            Reading::More => {
-                self.time_prompt(number, stream);
-                self.publish(number);
-            }
-            Reading::Dry => {}
-            Reading::Full => self.unwatch_output(number, stream),
-            Reading::Closed => self.close_output(number, stream),
-        }
-    }
-
-    fn publish(&mut self, number: u64) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let Some(console) = &mut running.console else { return };
-        if !console.publish() {
-            self.timers.push(Reverse((Clock::now() + CONSOLE_RETRY, Timer::Console(number))));
-        }
-        for stream in STREAMS {
-            self.watch_output(number, stream);
-        }
-    }
-
-    fn time_prompt(&mut self, number: u64, stream: Stream) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        if let Some(due) = running.prompt_due(stream)
-            && let Some(tap) = &mut running.taps[stream as usize]
-            && !std::mem::replace(&mut tap.is_prompt_timed, true)
-        {
-            self.timers.push(Reverse((due, Timer::Prompt(number, output_source(stream)))));
-        }
-    }
-
-    fn close_output(&mut self, number: u64, stream: Stream) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        if let Some(tap) = running.close(stream)
-            && tap.is_watched
-        {
-            let _ = self.epoll.delete(tap.fd());
-        }
-        self.publish(number);
-        self.tell_if_ready(number);
-    }
-
-    /// The process itself has ended.
-    fn ended(&mut self, number: u64, status: ExitStatus) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        if running.status.is_some() {
-            return;
-        }
-        running.status = Some(status);
-        if let Some(pidfd) = running.pidfd.take() {
-            // It is watched only where the guardian is gone.
-            let _ = self.epoll.delete(&pidfd);
-        }
-        for stream in STREAMS {
-            // All that it wrote is there by now.
-            let mut budget = LAST_READS;
-            while let Some(running) = self.running.get_mut(&number)
-                && running.taps[stream as usize].is_some()
-                && budget > 0
-            {
-                budget -= 1;
-                match running.read(stream, &mut self.scratch, Clock::now()).0 {
-                    Reading::More => {}
-                    Reading::Closed => self.close_output(number, stream),
-                    Reading::Dry | Reading::Full => break,
-                }
-            }
-            self.time_prompt(number, stream);
-            self.watch_output(number, stream);
-        }
-        self.publish(number);
-        self.tell_if_ready(number);
-        if self.running.contains_key(&number) {
-            self.timers.push(Reverse((Clock::now() + LINGER, Timer::Linger(number))));
-        }
-    }
-
-    fn tell_if_ready(&mut self, number: u64) {
-        if self.running.get(&number).is_some_and(Running::is_ready) {
-            self.tell(number);
-        }
-        // What is left of a process whose end was told is gone with its last pipe.
-        let is_over = |running: &Running| running.is_told && running.taps.iter().all(Option::is_none);
-        if self.running.get(&number).is_some_and(is_over) {
-            self.remove(number);
-        }
-    }
-
-    fn tell(&mut self, number: u64) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let Some(status) = running.status else { return };
-        running.shared.change(|state| {
-            if let Some(fd) = state.input.fail()
-                && running.is_input_watched
-            {
-                let _ = self.epoll.delete(&fd);
-            }
-            false
-        });
-        running.is_input_watched = false;
-        self.registry.ended(&running.shared);
-        running.tell(status);
-        self.publish(number);
-        self.time_records();
-        for stream in STREAMS {
-            self.watch_output(number, stream);
-        }
-    }
-
-    fn remove(&mut self, number: u64) {
-        // The console may have words left for which the bus has no room yet.
-        let is_unpublished = |running: &Running| running.console.as_ref().is_some_and(|console| !console.is_done());
-        if !self.running.get(&number).is_some_and(is_unpublished) {
-            self.running.remove(&number);
-        }
-    }
-
-    fn write(&mut self, number: u64) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let shared = Arc::clone(&running.shared);
-        shared.change(|state| {
-            // Not before it runs: a terminal's modes are those of who reads there.
-            if matches!(state.phase, Phase::Starting) {
-                return false;
-            }
-            let before = running.is_input_watched;
-            if let Some(closed) = state.input.flush() {
-                if before {
-                    let _ = self.epoll.delete(&closed);
-                }
-                running.is_input_watched = false;
-                return true;
-            }
-            let wanted = state.input.is_waiting();
-            if let (Some(fd), true) = (state.input.fd(), wanted != before) {
-                let result = if wanted {
-                    watch(&self.epoll, fd, EpollFlags::EPOLLOUT, word(Source::Stdin, number))
-                } else {
-                    self.epoll.delete(fd)
-                };
-                running.is_input_watched = wanted && result.is_ok();
-            }
-            true
-        });
-    }
-
-    fn watch_output(&mut self, number: u64, stream: Stream) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let Some(tap) = &mut running.taps[stream as usize] else { return };
-        if !tap.is_watched {
-            let event = word(output_source(stream), number);
-            tap.is_watched = watch(&self.epoll, tap.fd(), EpollFlags::EPOLLIN, event).is_ok();
-        }
-    }
-
-    fn unwatch_output(&mut self, number: u64, stream: Stream) {
-        let Some(running) = self.running.get_mut(&number) else { return };
-        let Some(tap) = &mut running.taps[stream as usize] else { return };
-        if std::mem::take(&mut tap.is_watched) {
-            let _ = self.epoll.delete(tap.fd());
-        }
-    }
-
     fn time_records(&mut self) {
         if self.registry.mark_changed() {
             self.timers.push(Reverse((Clock::now() + RECORDS, Timer::Records)));
@@ -548,26 +346,6 @@ impl Supervisor {
             }
         }
     }
-
-    /// Ends all that is left.
-    fn end(mut self) {
-        // It ends with all that it keeps.
-        self.guardian = None;
-        let numbers: Vec<u64> = self.running.keys().copied().collect();
-        for number in numbers {
-            if let Some(running) = self.running.get_mut(&number)
-                && !running.is_told
-            {
-                if matches!(running.shared.state().phase, Phase::Starting) {
-                    fail(&running.shared, Error::new(ErrorKind::SessionEnded, "the manager is closed"));
-                    continue;
-                }
-                running.status.get_or_insert(ExitStatus::Unknown);
-                self.tell(number);
-            }
-        }
-        self.registry.remove_records();
-    }
 }
 
 fn fail(shared: &Shared, error: Error) {
@@ -580,13 +358,6 @@ fn fail(shared: &Shared, error: Error) {
 
 fn watch(epoll: &Epoll, fd: BorrowedFd<'_>, flags: EpollFlags, word: u64) -> nix::Result<()> {
     epoll.add(fd, EpollEvent::new(flags, word))
-}
-
-fn output_source(stream: Stream) -> Source {
-    match stream {
-        Stream::Stdout => Source::Stdout,
-        Stream::Stderr => Source::Stderr,
-    }
 }
 
 fn word(source: Source, number: u64) -> u64 {
@@ -607,10 +378,6 @@ fn source(word: u64) -> Option<Source> {
 }
 
 const SOURCE_BITS: u32 = 4;
-/// How often what a process has left in its pipe is read at its end: as much as the largest pipe of ours, twice.
-const LAST_READS: usize = 16;
-/// When the bus is asked again after it had no room.
-const CONSOLE_RETRY: Duration = Duration::from_millis(5);
 /// When the guardian is asked again after it had no room.
 const GUARDIAN_RETRY: Duration = Duration::from_millis(2);
 /// How soon the records tell what has changed.
