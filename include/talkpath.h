@@ -247,6 +247,57 @@
 // a session, so many of other sessions.
 #define TALKPATH_DELIVERY_GAP 1
 
+// Descendants are kept together by a parent that adopts them; needs no privilege.
+#define TALKPATH_TIER_SUBREAPER 1
+
+// Each process has a control group, too; needs a writable one.
+#define TALKPATH_TIER_CGROUP 2
+
+// Each process has namespaces of its own; needs a system that allows it.
+#define TALKPATH_TIER_STRICT 3
+
+// The process waits until its output is read.
+#define TALKPATH_OUTPUT_BLOCK 0
+
+// The oldest output is dropped, and counted.
+#define TALKPATH_OUTPUT_DROP_OLDEST 1
+
+// No output is held.
+#define TALKPATH_OUTPUT_DISCARD 2
+
+// Errors go where the output goes.
+#define TALKPATH_STDERR_STDOUT 0
+
+// Errors are a stream of their own.
+#define TALKPATH_STDERR_SEPARATE 1
+
+// Errors go nowhere.
+#define TALKPATH_STDERR_DISCARD 2
+
+// Standard output, and errors unless they are separate.
+#define TALKPATH_STREAM_STDOUT 0
+
+// Errors, where they are separate.
+#define TALKPATH_STREAM_STDERR 1
+
+// No limit was reached.
+#define TALKPATH_LIMIT_NONE 0
+
+// The limit of processes was reached.
+#define TALKPATH_LIMIT_PROCESSES 1
+
+// The limit of memory was reached.
+#define TALKPATH_LIMIT_MEMORY 2
+
+// The limit of processor time was reached.
+#define TALKPATH_LIMIT_CPU_TIME 3
+
+// The limit of time was reached.
+#define TALKPATH_LIMIT_WALL_TIME 4
+
+// The limit of output was reached.
+#define TALKPATH_LIMIT_OUTPUT 5
+
 // How a call went.
 //
 // Numbers are never changed or reused; later versions may add some, so treat an unknown one as a failure.
@@ -302,6 +353,14 @@ typedef struct TalkpathEncoder TalkpathEncoder;
 
 // Puts packets in order, keeps the delay that they need, and conceals what is lost.
 typedef struct TalkpathJitterBuffer TalkpathJitterBuffer;
+
+// One process. Freeing it does not end it. Any thread may call its functions at any time, but for freeing it; reads lend
+// what they read, so one thread reads.
+typedef struct TalkpathProcess TalkpathProcess;
+
+// Starts processes and keeps them until it is freed: then they end, and all that they have started. They end as well when
+// the program does, also when it is killed.
+typedef struct TalkpathProcessManager TalkpathProcessManager;
 
 // What became of everything written in one generation.
 typedef struct TalkpathReceipt TalkpathReceipt;
@@ -729,6 +788,53 @@ typedef struct TalkpathBusEvent {
     // How many bytes `payload` has.
     size_t payload_len;
 } TalkpathBusEvent;
+
+// How a process is started; 0 or NULL is the default.
+typedef struct TalkpathProcessConfig {
+    // The size of this structure, as the program knows it.
+    size_t size;
+    // Where it starts (where the program is).
+    const char *cwd;
+    // Variables that it gets, `NAME=VALUE` each, the last one followed by NULL; beside `PATH`, `HOME`, `LANG` and their
+    // like, which are all that it inherits.
+    const char *const *env;
+    // The session under which its output goes to the manager's bus, on channel `console` (none).
+    const char *console;
+    // How much output of a stream is held, in bytes (1 MiB).
+    size_t buffer_bytes;
+    // Bytes of resident memory that its tree may use (no limit).
+    uint64_t limit_memory_bytes;
+    // Bytes that it may write (no limit).
+    uint64_t limit_output_bytes;
+    // Milliseconds that it may run (no limit).
+    uint64_t limit_wall_ms;
+    // Seconds of processor time that its tree may use (no limit).
+    uint64_t limit_cpu_s;
+    // Processes that its tree may have, itself among them (no limit).
+    uint32_t limit_processes;
+    // How long a line may stand without its newline until it is handed out as it is, in milliseconds (40; -1: for ever).
+    int32_t prompt_ms;
+    // What happens to output that nobody reads, one of `TALKPATH_OUTPUT_…`.
+    int32_t output;
+    // Where its errors go, one of `TALKPATH_STDERR_…`.
+    int32_t stderr_to;
+    // How many lines its terminal has; 0 gives it pipes and no terminal.
+    uint16_t rows;
+    // How many characters a line of its terminal has (80).
+    uint16_t columns;
+} TalkpathProcessConfig;
+
+// How a process ended: by a code or by a signal.
+typedef struct TalkpathExit {
+    // The exit code, -1 where a signal ended it.
+    int32_t code;
+    // The signal that ended it, 0 where it ended by itself. Without either, nobody knows.
+    int32_t signal;
+    // The limit for which it was ended, one of `TALKPATH_LIMIT_…`.
+    int32_t limit;
+    // Whether a core was dumped.
+    bool core_dumped;
+} TalkpathExit;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1688,6 +1794,133 @@ enum TalkpathStatus talkpath_subscription_drain(struct TalkpathSubscription *sub
 // # Safety
 // `subscription` must come from talkpath_bus_subscribe and not have been freed, and no other call may be using it.
 void talkpath_subscription_free(struct TalkpathSubscription *subscription);
+
+// Makes a manager and hands it over in `manager`; free it by talkpath_process_manager_free.
+//
+// `tier` is one of `TALKPATH_TIER_…`; one that the system does not allow is an error at the first start. `bus` is told of
+// processes with a console; it may be NULL.
+//
+// # Safety
+// `bus` must come from talkpath_bus_new, or be NULL; `manager` must be writable.
+enum TalkpathStatus talkpath_process_manager_new(int32_t tier,
+                                                 const struct TalkpathBus *bus,
+                                                 struct TalkpathProcessManager **manager);
+
+// Asks all processes and what they have started to end (SIGTERM), kills what is left after `grace_ms`, waits, and frees
+// the manager; NULL is nothing to free.
+//
+// # Safety
+// `manager` must come from talkpath_process_manager_new and not have been freed, and no other call may be using it.
+void talkpath_process_manager_free(struct TalkpathProcessManager *manager,
+                                   uint32_t grace_ms);
+
+// Starts a program, waits until it runs, and hands it over in `process`; free it by talkpath_process_free.
+//
+// `argv` is the program and its arguments, the last one followed by NULL; no shell looks at them. `config` may be NULL.
+// `TALKPATH_STATUS_IO` if the program is not there or the system refuses. Any thread may call it at any time.
+//
+// # Safety
+// `manager` must come from talkpath_process_manager_new; `argv` must lead to zero-ended texts and end with NULL; so
+// must `env` of `config`, which must be readable, or NULL; `process` must be writable.
+enum TalkpathStatus talkpath_process_start(const struct TalkpathProcessManager *manager,
+                                           const char *const *argv,
+                                           const struct TalkpathProcessConfig *config,
+                                           struct TalkpathProcess **process);
+
+// Frees the process, which goes on; NULL is nothing to free.
+//
+// # Safety
+// `process` must come from talkpath_process_start and not have been freed, and no other call may be using it.
+void talkpath_process_free(struct TalkpathProcess *process);
+
+// Lends the id of the process, until it is freed: no other process of any program's has it.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `id` must be writable.
+enum TalkpathStatus talkpath_process_id(const struct TalkpathProcess *process, const char **id);
+
+// Writes the system's number for the process; once it has ended, another one may have it.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `pid` must be writable.
+enum TalkpathStatus talkpath_process_pid(const struct TalkpathProcess *process, int32_t *pid);
+
+// Writes the descriptor that is readable when there is something new: output, room, an end. Only
+// talkpath_process_hush may read it; call that first, then look.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `fd` must be writable.
+enum TalkpathStatus talkpath_process_fd(const struct TalkpathProcess *process, int32_t *fd);
+
+// Makes the descriptor unreadable until there is more.
+//
+// # Safety
+// `process` must come from talkpath_process_start.
+enum TalkpathStatus talkpath_process_hush(const struct TalkpathProcess *process);
+
+// Lends the next line of a stream, one of `TALKPATH_STREAM_…`, until the next read: `len` bytes with the newline, not ended
+// by a zero byte. Without a newline it is a prompt, a piece of a line of more than 64 KiB, or the last.
+//
+// It waits up to `timeout_ms` (-1: for ever). `TALKPATH_STATUS_EMPTY` if nothing came, `TALKPATH_STATUS_SESSION_ENDED` at
+// the end. `dropped_bytes` gets how much was dropped before the line; it may be NULL.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `line` and `len` must be writable, `dropped_bytes` too, or NULL.
+enum TalkpathStatus talkpath_process_read_line(const struct TalkpathProcess *process,
+                                               int32_t stream,
+                                               int32_t timeout_ms,
+                                               const uint8_t **line,
+                                               size_t *len,
+                                               uint64_t *dropped_bytes);
+
+// Writes to the input of the process, and waits up to `timeout_ms` (-1: for ever) until all was taken.
+//
+// `TALKPATH_STATUS_TIMEOUT` if it was not: what was not taken is taken back. `TALKPATH_STATUS_IO` if it does not read any
+// more. At a terminal a line may be of any length.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `data` must be readable for `len` bytes.
+enum TalkpathStatus talkpath_process_write(const struct TalkpathProcess *process,
+                                           const uint8_t *data,
+                                           size_t len,
+                                           int32_t timeout_ms);
+
+// Ends the input of the process, once all that was written is taken.
+//
+// # Safety
+// `process` must come from talkpath_process_start.
+enum TalkpathStatus talkpath_process_close_input(const struct TalkpathProcess *process);
+
+// Sets the size of its terminal.
+//
+// # Safety
+// `process` must come from talkpath_process_start.
+enum TalkpathStatus talkpath_process_resize(const struct TalkpathProcess *process,
+                                            uint16_t rows,
+                                            uint16_t columns);
+
+// Sends a signal to the process and all that it has started; nothing happens if it has ended.
+//
+// # Safety
+// `process` must come from talkpath_process_start.
+enum TalkpathStatus talkpath_process_signal(const struct TalkpathProcess *process, int32_t signal);
+
+// Asks the process and all that it has started to end (SIGTERM), and kills what is left after `grace_ms`; with 0 at once,
+// unasked. It does not wait: talkpath_process_wait does.
+//
+// # Safety
+// `process` must come from talkpath_process_start.
+enum TalkpathStatus talkpath_process_stop(const struct TalkpathProcess *process,
+                                          uint32_t grace_ms);
+
+// Waits up to `timeout_ms` (-1: for ever) until the process has ended, and writes how to `exit`; `TALKPATH_STATUS_EMPTY` if
+// it still runs. It is told after all of its output.
+//
+// # Safety
+// `process` must come from talkpath_process_start; `exit` must be writable.
+enum TalkpathStatus talkpath_process_wait(const struct TalkpathProcess *process,
+                                          int32_t timeout_ms,
+                                          struct TalkpathExit *exit);
 
 #ifdef __cplusplus
 }  // extern "C"
