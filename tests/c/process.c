@@ -23,9 +23,9 @@ static bool reads(TalkpathProcess *process, int32_t stream, const char *wanted)
 
 static TalkpathExit end_of(TalkpathProcess *process)
 {
-    TalkpathExit exit = {0};
-    CHECK_OK(talkpath_process_wait(process, 30000, &exit));
-    return exit;
+    TalkpathExit ended = {0};
+    CHECK_OK(talkpath_process_wait(process, 30000, &ended));
+    return ended;
 }
 
 static void a_talk(TalkpathProcessManager *manager)
@@ -42,12 +42,12 @@ static void a_talk(TalkpathProcessManager *manager)
     CHECK(reads(process, TALKPATH_STREAM_STDOUT, "/\n"));
     CHECK(reads(process, TALKPATH_STREAM_STDERR, "oops\n"));
     CHECK(reads(process, TALKPATH_STREAM_STDOUT, "Name: "));
-    TalkpathExit exit = {0};
-    CHECK(talkpath_process_wait(process, 0, &exit) == TALKPATH_STATUS_EMPTY);
+    TalkpathExit ended = {0};
+    CHECK(talkpath_process_wait(process, 0, &ended) == TALKPATH_STATUS_EMPTY);
     CHECK_OK(talkpath_process_write(process, (const uint8_t *)"Bob\n", 4, 30000));
     CHECK(reads(process, TALKPATH_STREAM_STDOUT, "hello Bob\n"));
-    exit = end_of(process);
-    CHECK(exit.code == 137 && exit.signal == 0 && exit.limit == TALKPATH_LIMIT_NONE && !exit.core_dumped);
+    ended = end_of(process);
+    CHECK(ended.code == 137 && ended.signal == 0 && ended.limit == TALKPATH_LIMIT_NONE && !ended.core_dumped);
     const uint8_t *line = NULL;
     size_t len = 0;
     uint64_t dropped = 0;
@@ -91,8 +91,8 @@ static void ends(TalkpathProcessManager *manager)
     CHECK(talkpath_process_write(process, much, sizeof much, 50) == TALKPATH_STATUS_TIMEOUT);
     CHECK(talkpath_process_resize(process, 10, 10) == TALKPATH_STATUS_INVALID_ARGUMENT);
     CHECK_OK(talkpath_process_stop(process, 0));
-    TalkpathExit exit = end_of(process);
-    CHECK(exit.code == -1 && exit.signal == SIGKILL);
+    TalkpathExit ended = end_of(process);
+    CHECK(ended.code == -1 && ended.signal == SIGKILL);
     CHECK(talkpath_process_write(process, much, 1, 50) == TALKPATH_STATUS_IO);
     talkpath_process_free(process);
 
@@ -149,10 +149,28 @@ static void wrong_calls(TalkpathProcessManager *manager)
     talkpath_process_manager_free(NULL, 0);
 }
 
+/* valgrind before 3.24 does not know pidfd_open, without which there is no guardian: then only wrong calls are made. */
+static bool is_without_pidfds(TalkpathProcessManager *manager)
+{
+    const char *argv[] = {"true", NULL};
+    TalkpathProcess *process = NULL;
+    char text[256] = "";
+    size_t needed = 0;
+    TalkpathStatus status = talkpath_process_start(manager, argv, NULL, &process);
+    talkpath_process_free(process);
+    return status == TALKPATH_STATUS_IO && talkpath_last_error(text, sizeof text, &needed) == TALKPATH_STATUS_OK &&
+           strstr(text, "os error 38") != NULL;
+}
+
 int main(void)
 {
     TalkpathProcessManager *manager = NULL;
     CHECK_OK(talkpath_process_manager_new(TALKPATH_TIER_SUBREAPER, NULL, &manager));
+    if (is_without_pidfds(manager)) {
+        wrong_calls(manager);
+        talkpath_process_manager_free(manager, 0);
+        return 0;
+    }
     a_talk(manager);
     by_descriptor(manager);
     ends(manager);
