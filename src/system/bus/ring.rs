@@ -142,9 +142,17 @@ impl Ring {
     /// Waits until there is something to read or the ring is closed; false if neither has happened in time.
     pub(super) fn wait(&self, deadline: Option<Timestamp>) -> bool {
         let mut state = self.lock();
+        let mut looks = 0;
         loop {
             if !state.queue.is_empty() || state.is_closed {
                 return true;
+            }
+            if looks < LOOKS_BEFORE_SLEEP {
+                looks += 1;
+                drop(state);
+                std::thread::yield_now();
+                state = self.lock();
+                continue;
             }
             state.has_sleepers = true;
             state = match deadline {
@@ -294,5 +302,8 @@ impl State {
     }
 }
 
+/// How often a reader lets others run and looks again before it sleeps: in a flood the next batch is there by then, and to
+/// be woken costs both sides more than all of its events.
+const LOOKS_BEFORE_SLEEP: u32 = 32;
 /// How often a publisher that waits for room asks whether the reader is still there.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
