@@ -139,14 +139,19 @@ def measure_starting() -> None:
         ("Popen with preexec_fn", starting_with_preexec),
     ]
     times: dict[str, list[float]] = {name: [] for name, _ in ways}
-    for _ in range(100):
-        for name, start in ways:
+    # Each by itself: what a fork of so much memory leaves to do slows down whoever comes next.
+    for name, start in ways:
+        for _ in range(101):
             times[name].append(started(start))
-        while ended:
-            ended.pop().wait()
-    print(f"\n{'start with 1 GiB resident':28}{'p50 ms':>12}{'p99 ms':>14}")
+            while ended:
+                ended.pop().wait()
+            for process in manager.processes:
+                process.sync.wait()
+        # The first one may have to prepare what the others find.
+        del times[name][0]
+    print(f"\n{'start with 1 GiB resident':28}{'least ms':>12}{'p50 ms':>14}{'p99 ms':>14}")
     for name, found in times.items():
-        print(f"{name:28}{statistics.median(found):12.2f}{sorted(found)[98]:14.2f}")
+        print(f"{name:28}{min(found):12.2f}{statistics.median(found):14.2f}{sorted(found)[98]:14.2f}")
 
 
 if __name__ == "__main__":
