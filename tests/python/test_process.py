@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,15 @@ from talkpath.process import Exit, ProcessManager
 def manager():
     with ProcessManager() as manager:
         yield manager
+
+
+def parent_of(pid):
+    # The name may hold spaces and brackets; what follows it does not.
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def name_of(pid):
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def run(coroutine):
@@ -362,6 +372,22 @@ signal.raise_signal(signal.SIGKILL)
     assert agent.returncode == -signal.SIGKILL
     for pid in agent.stdout.split():
         wait_gone(int(pid))
+
+
+def test_a_killed_guardian_takes_its_children_along_and_the_next_is_started(manager):
+    process = manager.sync.start(shell="trap '' TERM; setsid sleep 60 & echo $!; while :; do sleep 60; done")
+    grandchild = int(next(iter(process)))
+    # A child's parent is its keeper, and the keeper's the guardian.
+    guardian = parent_of(parent_of(process.pid))
+    assert name_of(guardian) == "talkpath-guard"
+    os.kill(guardian, signal.SIGKILL)
+    exit = process.sync.wait(60)
+    assert (exit.code, exit.signal in (None, signal.SIGKILL)) == (None, True)
+    wait_gone(process.pid)
+    wait_gone(grandchild)
+    again = manager.sync.start(shell="exit 4")
+    assert again.sync.wait(60) == Exit(4, None)
+    assert manager.processes == ()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")

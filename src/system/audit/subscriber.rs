@@ -4,6 +4,7 @@
 //! it keeps what it has, tries again at growing intervals, and says so on the bus, in its statistics and, if events had to
 //! be dropped, in the log.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -140,6 +141,7 @@ impl Audit {
             batch: Vec::new(),
             uncommitted: 0,
             lost: None,
+            unsaid: VecDeque::new(),
         };
         let thread = std::thread::Builder::new().name("talkpath-audit".into()).spawn(move || writer.run(log));
         let thread = thread.map_err(|error| Error::io("start the audit log's thread", error))?;
@@ -282,6 +284,8 @@ struct Writer {
     uncommitted: u64,
     /// Events that were dropped and are not yet told of in the log: how many, since when, and why.
     lost: Option<(u64, u64, String)>,
+    /// What is still to be said on the bus, for which there was no room: kinds and payloads.
+    unsaid: VecDeque<(&'static str, String)>,
 }
 
 impl Writer {
@@ -399,7 +403,7 @@ impl Writer {
     }
 
     /// Notes how it went, tells those who wait, and says on the bus when the disk begins or ceases to refuse.
-    fn report(&self, log: &AuditLog, flush: Option<u64>, refusal: Option<String>) {
+    fn report(&mut self, log: &AuditLog, flush: Option<u64>, refusal: Option<String>) {
         let mut state = self.shared.lock();
         state.head = log.head();
         state.stats.waiting = self.uncommitted as usize;
@@ -409,17 +413,35 @@ impl Writer {
         drop(state);
         self.shared.done.notify_all();
         let kind = match (was_stalled, &refusal) {
-            (false, Some(_)) => "audit:stalled",
-            (true, None) => "audit:resumed",
-            _ => return,
+            (false, Some(_)) => Some("audit:stalled"),
+            (true, None) => Some("audit:resumed"),
+            _ => None,
         };
-        let payload = json!({"path": self.path.to_string_lossy(), "error": refusal}).to_string();
-        // Whoever has no room for it can still ask for the statistics.
-        let _ = self.bus.try_publish(SESSION, kind, Payload::json(payload));
+        if let Some(kind) = kind {
+            let payload = json!({"path": self.path.to_string_lossy(), "error": refusal}).to_string();
+            self.unsaid.push_back((kind, payload));
+            if self.unsaid.len() > MAX_UNSAID {
+                self.unsaid.pop_front();
+            }
+        }
+        self.say();
+    }
+
+    /// Says on the bus what is to be said, in its order, as far as there is room: this log's own queue may be what is full.
+    fn say(&mut self) {
+        while let Some((kind, payload)) = self.unsaid.pop_front() {
+            let is_full = |error: &Error| error.kind() == ErrorKind::LimitExceeded;
+            if self.bus.try_publish(SESSION, kind, Payload::json(payload.as_str())).is_err_and(|error| is_full(&error))
+            {
+                self.unsaid.push_front((kind, payload));
+                return;
+            }
+        }
     }
 
     fn end(mut self, log: AuditLog) {
         self.subscription.close();
+        self.say();
         let head = log.close(Clock::unix_us());
         let mut state = self.shared.lock();
         if head.is_ok() {
@@ -465,6 +487,8 @@ fn event_count(delivery: &Delivery) -> u64 {
 /// Under which session it says on the bus what became of the log.
 const SESSION: &str = "talkpath";
 const BATCH: usize = 1024;
+/// How many announcements wait for room: beyond that the oldest go, and the statistics know all the same.
+const MAX_UNSAID: usize = 16;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
 /// How often it looks whether the disk is to be waited for, when nothing happens.
