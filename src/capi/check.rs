@@ -35,6 +35,7 @@ impl From<Error> for Failure {
 ///
 /// # Safety
 /// `ptr` must be readable for `len` items of its type for as long as the result is used, unless it is NULL.
+#[inline]
 pub(super) unsafe fn slice<'a, T>(name: &'static str, ptr: *const T, len: usize) -> Result<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
@@ -49,6 +50,7 @@ pub(super) unsafe fn slice<'a, T>(name: &'static str, ptr: *const T, len: usize)
 /// # Safety
 /// `ptr` must be writable for `len` items of its type, and nothing else may use them for as long as the result is used,
 /// unless it is NULL.
+#[inline]
 pub(super) unsafe fn slice_mut<'a, T>(name: &'static str, ptr: *mut T, len: usize) -> Result<&'a mut [T]> {
     if len == 0 {
         return Ok(&mut []);
@@ -171,16 +173,20 @@ pub(super) fn room(name: &'static str, got: usize, wanted: usize) -> Result<()> 
     if got < wanted { Err(Failure::Room { name, got, wanted }) } else { Ok(()) }
 }
 
+#[inline]
 fn check<T>(name: &'static str, ptr: *const T, len: usize) -> Result<()> {
+    let fits = len.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+    if !ptr.is_null() && ptr.is_aligned() && fits { Ok(()) } else { Err(refusal(name, ptr, len)) }
+}
+
+#[cold]
+fn refusal<T>(name: &'static str, ptr: *const T, len: usize) -> Failure {
     if ptr.is_null() {
-        return Err(Failure::Null(name));
+        return Failure::Null(name);
     }
-    if !ptr.is_aligned() {
-        let wanted = align_of::<T>();
-        return Err(Error::invalid(format!("{name} at an odd address, wanted a multiple of {wanted}")).into());
+    if ptr.is_aligned() {
+        return Error::invalid(format!("{name} of {len} items, wanted what memory can hold")).into();
     }
-    if len.checked_mul(size_of::<T>()).is_none_or(|bytes| bytes > isize::MAX as usize) {
-        return Err(Error::invalid(format!("{name} of {len} items, wanted what memory can hold")).into());
-    }
-    Ok(())
+    let wanted = align_of::<T>();
+    Error::invalid(format!("{name} at an odd address, wanted a multiple of {wanted}")).into()
 }

@@ -86,6 +86,7 @@ pub unsafe extern "C" fn talkpath_alaw_encode(
 
 /// # Safety
 /// That of [`talkpath_ulaw_decode`].
+#[inline]
 unsafe fn decode(
     encoding: Encoding,
     input: *const u8,
@@ -105,6 +106,7 @@ unsafe fn decode(
 
 /// # Safety
 /// That of [`talkpath_ulaw_encode`].
+#[inline]
 unsafe fn encode(
     encoding: Encoding,
     input: *const i16,

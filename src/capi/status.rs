@@ -119,27 +119,32 @@ pub unsafe extern "C" fn talkpath_last_error(out: *mut c_char, out_len: usize, n
 }
 
 /// Runs the body of a C function: failures become a status and a text, and so does a panic.
+#[inline]
 pub(super) fn guard(body: impl FnOnce() -> check::Result<()>) -> TalkpathStatus {
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => TalkpathStatus::Ok,
-        Ok(Err(failure)) => {
-            let (status, text) = match failure {
-                Failure::Empty => return TalkpathStatus::Empty,
-                Failure::Stale => return TalkpathStatus::Stale,
-                Failure::Null(name) => (TalkpathStatus::NullPointer, format!("{name} is NULL, wanted a pointer")),
-                Failure::Room { name, got, wanted } => {
-                    (TalkpathStatus::BufferTooSmall, format!("{name} of {got}, wanted at least {wanted}"))
-                }
-                Failure::Core(error) => (TalkpathStatus::of(error.kind()), error.to_string()),
-            };
-            remember(text);
-            status
+    // What comes out of it is a number, so that a call that goes well writes no failure's worth of memory.
+    let guarded = || body().map_or_else(failed, |()| TalkpathStatus::Ok);
+    catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(panicked)
+}
+
+#[cold]
+fn failed(failure: Failure) -> TalkpathStatus {
+    let (status, text) = match failure {
+        Failure::Empty => return TalkpathStatus::Empty,
+        Failure::Stale => return TalkpathStatus::Stale,
+        Failure::Null(name) => (TalkpathStatus::NullPointer, format!("{name} is NULL, wanted a pointer")),
+        Failure::Room { name, got, wanted } => {
+            (TalkpathStatus::BufferTooSmall, format!("{name} of {got}, wanted at least {wanted}"))
         }
-        Err(panic) => {
-            remember(format!("panic: {}", text_of(&*panic)));
-            TalkpathStatus::Panic
-        }
-    }
+        Failure::Core(error) => (TalkpathStatus::of(error.kind()), error.to_string()),
+    };
+    remember(text);
+    status
+}
+
+#[cold]
+fn panicked(panic: Box<dyn Any + Send>) -> TalkpathStatus {
+    remember(format!("panic: {}", text_of(&*panic)));
+    TalkpathStatus::Panic
 }
 
 fn remember(text: String) {
