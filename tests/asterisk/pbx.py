@@ -353,6 +353,17 @@ class Pbx:
         """Returns how many descriptors the process has open."""
         return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
+    def fewest_descriptors(self, at_most: int | None = None) -> int:
+        """Returns the lowest number of descriptors seen open within a second, or sooner one of `at_most`.
+
+        A console that has had its answer is closed a moment later.
+        """
+        deadline = time.monotonic() + 1
+        fewest = self.descriptors()
+        while (at_most is None or fewest > at_most) and time.monotonic() < deadline:
+            fewest = min(fewest, self.descriptors())
+        return fewest
+
     def resident_kib(self) -> int:
         """Returns how much memory the process has in use."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()

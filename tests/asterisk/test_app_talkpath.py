@@ -469,14 +469,14 @@ def test_the_module_unloads_and_reloads_and_leaves_nothing(app: Pbx, figure: Fig
         app.unload_module(f"{MODULE}.so")
         assert "0 modules loaded" in app.command(f"module show like {MODULE}")
         assert MODULE not in app.maps()
-        descriptors.append(app.descriptors())
+        descriptors.append(app.fewest_descriptors())
         app.load_module(f"{MODULE}.so")
         assert "Running" in app.command(f"module show like {MODULE}")
     call_once(app)
     figure(f"open descriptors after each unloading: {descriptors}")
     assert app.complaints(since) == []
     # The first call may have opened what Asterisk keeps.
-    assert descriptors[1] == descriptors[2]
+    assert descriptors[2] <= descriptors[1]
 
 
 def test_the_module_stays_while_a_call_runs(app: Pbx) -> None:

@@ -72,7 +72,7 @@ def carry(app: Pbx, tap: Tap, port: int, sound: Path) -> Load:
 
 def test_no_frame_is_lost_and_memory_is_flat(app: Pbx, tree: Tree, tap: Tap, figure: Figure) -> None:
     with Serving("echo") as server:
-        files = app.descriptors()
+        files = app.fewest_descriptors()
         for _ in range(ATTEMPTS):
             load = carry(app, tap, server.port, tree.sounds / "demo-congrats")
             figure(
@@ -86,4 +86,4 @@ def test_no_frame_is_lost_and_memory_is_flat(app: Pbx, tree: Tree, tap: Tap, fig
     assert load.fewest >= SECONDS * 50
     # An allocator keeps some; one frame in two that is kept, each way 320 bytes and what belongs to it, is a leak.
     assert (load.memory_kib[1] - load.memory_kib[0]) * 1024 <= load.sent * 320
-    assert app.descriptors() == files
+    assert app.fewest_descriptors(at_most=files) <= files

@@ -381,8 +381,8 @@ def test_a_killed_guardian_takes_its_children_along_and_the_next_is_started(mana
     guardian = parent_of(parent_of(process.pid))
     assert name_of(guardian) == "talkpath-guard"
     os.kill(guardian, signal.SIGKILL)
-    exit = process.sync.wait(60)
-    assert (exit.code, exit.signal in (None, signal.SIGKILL)) == (None, True)
+    ended = process.sync.wait(60)
+    assert (ended.code, ended.signal in (None, signal.SIGKILL)) == (None, True)
     wait_gone(process.pid)
     wait_gone(grandchild)
     again = manager.sync.start(shell="exit 4")
