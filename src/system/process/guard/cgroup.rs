@@ -77,6 +77,12 @@ impl Group {
         kills.is_some_and(|kills| kills > 0)
     }
 
+    /// Removes it and those in it; false if somebody is in one, be it somebody who is about to end.
+    pub(crate) fn try_remove(&self) -> bool {
+        self.remove();
+        !self.path.exists()
+    }
+
     /// Removes it and those in it; they must be empty.
     pub(crate) fn remove(&self) {
         let inner = fs::read_dir(&self.path).into_iter().flatten().flatten();

@@ -104,8 +104,9 @@ fn sweep_one(directory: &Path) {
         let left = until_ms.saturating_sub(sys::now_ms());
         sys::poll(&mut [PollFd::readable(member.pidfd().as_raw_fd())], left as i32);
     }
-    if let Some(group) = &group {
-        group.remove();
+    // Whoever was killed a moment ago, the old guardian among them, is in it until the system has done with them.
+    while group.as_ref().is_some_and(|group| !group.try_remove()) && sys::now_ms() < until_ms {
+        sys::poll(&mut [], LOOK_AGAIN_MS);
     }
     let _ = fs::remove_dir_all(directory);
 }
@@ -152,6 +153,7 @@ fn parse_pair(text: &str) -> Option<(i32, u64)> {
 const LOCK: &str = "lock";
 const GROUP: &str = "cgroup";
 const SWEEP_WAIT_MS: u64 = 1_000;
+const LOOK_AGAIN_MS: i32 = 2;
 
 #[cfg(test)]
 mod tests {
