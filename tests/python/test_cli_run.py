@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from gone import wait_gone
+
 TALKPATH = [sys.executable, "-m", "talkpath"]
 
 
@@ -115,10 +117,3 @@ def test_ps_lists_and_shows_no_argument():
     process.wait(30)
     listed = subprocess.run([*TALKPATH, "ps", "--json"], capture_output=True, timeout=60, check=True).stdout
     assert not [row for row in json.loads(listed) if row["agent"] == process.pid]
-
-
-def wait_gone(pid):
-    deadline = time.monotonic() + 30
-    while os.path.exists(f"/proc/{pid}"):
-        assert time.monotonic() < deadline, f"{pid} is left"
-        time.sleep(0.005)

@@ -1,7 +1,6 @@
 """The words of earlier agents: shells by id and text, and the one who ends everything."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -10,14 +9,8 @@ import time
 
 import pytest
 
+from gone import wait_gone
 from talkpath import EventBus, ProcessLifecycleManager, ProcessManager, send_shell_input, start_interactive_shell
-
-
-def wait_gone(pid):
-    deadline = time.monotonic() + 30
-    while os.path.exists(f"/proc/{pid}"):
-        assert time.monotonic() < deadline, f"{pid} is left"
-        time.sleep(0.005)
 
 
 def started(text, command):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gone import wait_gone
 from talkpath import EventBus, SecretRef
 from talkpath import process as processes
 from talkpath.errors import InvalidArgument, TalkpathOSError, Timeout
@@ -456,10 +457,3 @@ def test_clean_text():
     clean = processes.CleanText()
     assert clean.feed("\x1b[31mred\x1b[0m 1%\rred 2%\n") == "red 2%\n"
     assert clean.feed(b"\xc3") + clean.feed(b"\xa9") == "é"
-
-
-def wait_gone(pid):
-    deadline = time.monotonic() + 30
-    while os.path.exists(f"/proc/{pid}"):
-        assert time.monotonic() < deadline, f"{pid} is left"
-        time.sleep(0.005)
